@@ -1,0 +1,75 @@
+# Two verbs for a fresh machine: `make up` runs the node, `make test` passes the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+
+.PHONY: up setup setup-dev test check fix bench browser slow docs lock pebble pebble-check pebble-setup clean
+
+up: setup  ## Run the node on 127.0.0.1:8080 with the model that ships.
+	@$(BIN)/intermodel up
+
+setup: $(VENV)/.node  ## Make .venv and install what a node runs on.
+setup-dev: $(VENV)/.dev  ## The same, and what tests and checks need.
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Intermodel needs Python 3.11 or later; $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make a virtual environment. On Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+
+# hatchling builds the editable package; taking it from the lock keeps the build isolated from unpinned code.
+$(VENV)/.node: pyproject.toml requirements/node.lock | $(VENV)/bin/python
+	@echo "Installing the node's pinned dependencies into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements/node.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.node requirements/dev.lock
+	@echo "Installing what the tests need ..."
+	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+test: setup-dev  ## The everyday suite, under three minutes.
+	@$(BIN)/pytest -m "not slow and not browser"
+
+slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds.
+	@$(BIN)/pytest -m "slow"
+
+browser: setup-dev  ## The pages in a real Chromium.
+	@$(BIN)/pytest -m "browser"
+
+check: setup-dev  ## Style, types and the floors of the house.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m scripts.reference --check
+
+fix: setup-dev  ## Mend what ruff can mend.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: setup-dev  ## Write docs/settings.md and docs/cli.md from the code.
+	@$(BIN)/python -m scripts.reference
+
+bench: setup-dev  ## Figures for docs/benchmarks.md.
+	@$(BIN)/python -m bench
+
+lock:  ## Rewrite the lock files from pyproject.toml (needs uv).
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres --group build pyproject.toml -o requirements/node.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres --group dev pyproject.toml -o requirements/dev.lock
+
+pebble: pebble-setup  ## Rebuild the model that ships, bit for bit (about 75 minutes).
+	@.venv-train/bin/python -m recipes.pebble build --run build/pebble
+
+pebble-check: pebble-setup  ## Re-run one segment of its training and compare every step (about a minute).
+	@.venv-train/bin/python -m recipes.pebble check --run build/pebble
+
+pebble-setup: .venv-train/.done
+.venv-train/.done: recipes/pebble/requirements.txt
+	@$(PYTHON) -m venv .venv-train
+	@.venv-train/bin/python -m pip --disable-pip-version-check --quiet install -r recipes/pebble/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

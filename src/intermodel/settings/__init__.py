@@ -1,0 +1,10 @@
+"""Hides: where a setting comes from (defaults, intermodel.toml, INTERMODEL_* variables, command line).
+
+Promises: one frozen, checked `Settings`; an unknown key is an error that names the nearest known one.
+Does not know: what anyone does with a setting.
+"""
+
+from intermodel.settings.load import load
+from intermodel.settings.model import Alias, Deployment, Engines, Limits, Settings
+
+__all__ = ["Alias", "Deployment", "Engines", "Limits", "Settings", "load"]

@@ -1,0 +1,120 @@
+"""The database: SQLite in WAL mode by default, PostgreSQL by URL; brought up to date when opened."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from intermodel.core import Invalid, Unavailable
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """Connections to one database. `await open()` before use and `await close()` after."""
+
+    def __init__(self, url: str, *, default: Path) -> None:
+        """`url` as in the settings (empty: SQLite at `default`). Raises `Invalid` for a URL that is not understood."""
+        self._engine = _engine(url, default)
+
+    @property
+    def dialect(self) -> str:
+        return self._engine.dialect.name
+
+    async def open(self) -> None:
+        """Connect and apply missing migrations. Raises `Unavailable` if that cannot be done, with the reason."""
+        try:
+            async with self.begin() as connection:
+                if self.dialect == "postgresql":  # one migration at a time, however many nodes start
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(4958)"))
+                await connection.run_sync(_migrate)
+        except OSError as error:
+            raise Unavailable(
+                f"The database does not answer: {error}.",
+                hint="Is it running, and is the URL in 'database' right?",
+                code="database_unavailable",
+            ) from None
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @contextlib.asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: committed at the end of the block, rolled back if it raises.
+
+        Raises `Unavailable` where the database is full, read-only, locked or gone.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated or _is_operational(error):
+                raise Unavailable(
+                    f"The database cannot do that now: {error.orig}.",
+                    hint="Is the disk full or read-only, or the server gone? `intermodel doctor` looks.",
+                    code="database_unavailable",
+                ) from error
+            raise
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    # DatabaseError itself, not a subclass of it: what SQLite says of a file that is damaged
+    return type(error).__name__ in ("OperationalError", "InterfaceError", "InternalError", "DatabaseError")
+
+
+def _engine(url: str, default: Path) -> AsyncEngine:
+    try:
+        parsed = make_url(url) if url else make_url("sqlite://").set(database=str(default))
+    except ArgumentError:
+        raise Invalid(
+            f"The database URL is not understood: {url.split('@')[-1]!r}.",
+            hint="Use postgresql://user@host/name, or leave 'database' empty for SQLite.",
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": 15})
+        event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
+        return engine
+    if backend == "postgresql":
+        try:
+            return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
+        except ModuleNotFoundError:
+            raise Invalid("PostgreSQL needs the package asyncpg.", hint="pip install 'intermodel[postgres]'") from None
+    raise Invalid(f"Databases of the kind '{backend}' are not supported.", hint="Use PostgreSQL or SQLite.")
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # synchronous=FULL: an acknowledged write survives power loss too, not only kill -9
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command  # slow to import, and only needed here
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    script = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and current not in {r.revision for r in script.walk_revisions()}:
+        raise Unavailable(
+            f"The database was written by a newer Intermodel (revision {current}).",
+            hint="Install that version, or use another data folder.",
+            code="database_too_new",
+        )
+    command.upgrade(config, "head")

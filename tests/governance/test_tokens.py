@@ -1,0 +1,87 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from intermodel.core import NotFound, Unauthenticated
+from intermodel.governance import Tokens
+from intermodel.governance.tokens import well_formed
+from intermodel.storage import Database
+
+SECRET = b"k" * 32
+
+
+@pytest.fixture
+async def tokens(tmp_path: Path) -> AsyncIterator[Tokens]:
+    database = Database("", default=tmp_path / "t.db")
+    await database.open()
+    yield Tokens(database, SECRET)
+    await database.close()
+
+
+async def test_a_token_is_known_by_its_text_alone(tokens: Tokens, tmp_path: Path) -> None:
+    token, text = await tokens.create("app")
+    caller = await tokens.verify(text)
+    assert (caller.token_id, caller.name) == (token.id, "app")
+    kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert text.encode() not in kept
+    assert text.split("_")[2][:64].encode() not in kept
+
+
+@pytest.mark.parametrize("text", ["", "x", "im_", "im_000000000000_" + "0" * 72, "\udcff", "a" * 100_000])
+async def test_anything_else_is_not(tokens: Tokens, text: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await tokens.verify(text)
+
+
+async def test_the_checksum_tells_a_typing_error(tokens: Tokens) -> None:
+    _, text = await tokens.create("app")
+    assert well_formed(text)
+    assert not well_formed(text[:-1] + ("0" if text[-1] != "0" else "1"))
+
+
+async def test_another_key_makes_old_tokens_void(tokens: Tokens) -> None:
+    _, text = await tokens.create("app")
+    with pytest.raises(Unauthenticated):
+        await Tokens(tokens._database, b"other" * 7).verify(text)
+
+
+async def test_a_revoked_token_ends_within_the_promised_time(tokens: Tokens) -> None:
+    token, text = await tokens.create("app")
+    elsewhere = Tokens(tokens._database, SECRET)
+    elsewhere.REMEMBERED_S = 0.2
+    await elsewhere.verify(text)
+    await tokens.revoke(token.id)
+    with pytest.raises(Unauthenticated):
+        await tokens.verify(text)
+    await asyncio.sleep(0.3)
+    with pytest.raises(Unauthenticated):
+        await elsewhere.verify(text)
+    with pytest.raises(Unauthenticated):
+        await tokens.caller(token.id)
+
+
+async def test_a_token_may_end_by_itself(tokens: Tokens) -> None:
+    _, text = await tokens.create("app", lasts=timedelta(seconds=-1))
+    with pytest.raises(Unauthenticated):
+        await tokens.verify(text)
+    assert await tokens.owner() is None
+
+
+async def test_revoking_needs_one_that_is_valid_and_unambiguous(tokens: Tokens) -> None:
+    await tokens.create("twin")
+    await tokens.create("twin")
+    for which in ("twin", "nobody"):
+        with pytest.raises(NotFound):
+            await tokens.revoke(which)
+
+
+async def test_the_token_of_the_environment_replaces_the_one_before(tokens: Tokens) -> None:
+    await tokens.accept("first")
+    await tokens.accept("second\n")
+    assert (await tokens.verify("second")).name == "INTERMODEL_TOKEN"
+    with pytest.raises(Unauthenticated):
+        await tokens.verify("first")
+    assert len(await tokens.all()) == 1

@@ -1,0 +1,90 @@
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.engine import Connection
+
+from intermodel.core import Invalid, Unavailable
+from intermodel.storage import Database
+from intermodel.storage.tables import metadata, tokens
+
+
+def row(number: int) -> dict[str, Any]:
+    return {"id": str(number), "hash": str(number), "name": "x", "created": datetime.now(UTC)}
+
+
+async def count(database: Database) -> int:
+    async with database.begin() as db:
+        return (await db.execute(select(func.count()).select_from(tokens))).scalar_one()
+
+
+async def test_migrations_make_the_tables_that_the_code_expects(database: Database) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with database.begin() as db:
+        assert await db.run_sync(differences) == []
+
+
+async def test_opening_twice_changes_nothing(database: Database) -> None:
+    async with database.begin() as db:
+        await db.execute(insert(tokens).values(row(1)))
+    await database.open()
+    assert await count(database) == 1
+
+
+async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    async def fail_half_way() -> None:
+        async with database.begin() as db:
+            await db.execute(insert(tokens).values(row(1)))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail_half_way()
+    assert await count(database) == 0
+
+
+async def test_writers_at_once_all_succeed(database: Database) -> None:
+    async def write(number: int) -> None:
+        async with database.begin() as db:
+            await db.execute(insert(tokens).values(row(number)))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(write(number))
+    assert await count(database) == 20
+
+
+async def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
+    async with database.begin() as db:
+        await db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Unavailable, match="newer Intermodel"):
+        await database.open()
+
+
+async def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+    path = tmp_path / "broken.db"
+    path.write_bytes(b"this is not a database" * 100)
+    database = Database("", default=path)
+    with pytest.raises(Unavailable, match="not a database"):
+        await database.open()
+    await database.close()
+    assert path.read_bytes().startswith(b"this is not")
+
+
+async def test_a_server_that_is_gone_is_said_so() -> None:
+    database = Database("postgresql://nobody@127.0.0.1:9/none", default=Path("unused"))
+    with pytest.raises(Unavailable, match="does not answer"):
+        await database.open()
+    await database.close()
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://a/b"])
+def test_urls_that_cannot_be_used_are_refused(url: str) -> None:
+    with pytest.raises(Invalid):
+        Database(url, default=Path("unused"))
