@@ -1,0 +1,184 @@
+"""`intermodel chat`: talk to a model in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Any
+
+import aiohttp
+import orjson
+import typer
+
+from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
+from intermodel.cli.tokens import opened
+from intermodel.core import Invalid, NotFound, Unavailable, Upstream
+from intermodel.settings import Settings
+from intermodel.storage import DataFolder
+
+DEFAULT_MODEL = "intermodel/pebble"
+
+
+@dataclass(slots=True)
+class Talk:
+    """A conversation with one model of a node, and how to reach it."""
+
+    api: str
+    token: str
+    model: str
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+
+def chat(
+    question: Annotated[str | None, typer.Argument(help="Ask this and end; '-' reads it from standard input.")] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Address or alias.")] = DEFAULT_MODEL,
+    system: Annotated[str | None, typer.Option(help="Instructions that come before the conversation.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="A node elsewhere; needs INTERMODEL_TOKEN.", show_default=False)
+    ] = None,
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Talk to a model. Ctrl-C stops an answer; Ctrl-D ends the conversation.
+
+    Examples:
+
+        intermodel chat
+
+        intermodel chat "What is the capital of France?"
+
+        git diff | intermodel chat - --model fast
+    """
+    settings = read_settings(data, config)
+    if question == "-" or (question is None and not sys.stdin.isatty()):
+        question = sys.stdin.read()
+        if not question.strip():
+            raise Invalid("Standard input is empty.", hint="Pipe a question in, or give it as an argument.")
+    with asyncio.Runner() as runner:
+        talk = Talk(*runner.run(_reach(settings, url)), model=model)
+        if system:
+            talk.messages.append({"role": "system", "content": system})
+        try:
+            if question is not None:
+                _ask_once(runner, talk, question, as_json=as_json)
+            else:
+                _converse(runner, talk)
+        finally:
+            if settings.token is None and url is None:
+                runner.run(_forget(settings, talk.token))
+
+
+async def _reach(settings: Settings, url: str | None) -> tuple[str, str]:
+    """Address of the API and a token for it: the given one, or one made for this conversation."""
+    if url is not None and settings.token is None:
+        raise Invalid("A node elsewhere needs a token.", hint="export INTERMODEL_TOKEN=... and try again.")
+    base = url or DataFolder(settings.data).url()
+    if base is None:
+        raise Unavailable(
+            f"No node runs on {settings.data}.", hint="Start one with `intermodel up`, in another terminal."
+        )
+    if settings.token is not None:
+        return f"{base.rstrip('/')}/v1", settings.token.get_secret_value()
+    async with opened(settings) as tokens:
+        return f"{base}/v1", (await tokens.create("intermodel chat", lasts=timedelta(hours=12)))[1]
+
+
+async def _forget(settings: Settings, token: str) -> None:
+    async with opened(settings) as tokens:
+        with contextlib.suppress(NotFound):
+            await tokens.revoke(token.split("_")[1])
+
+
+def _ask_once(runner: asyncio.Runner, talk: Talk, question: str, *, as_json: bool) -> None:
+    talk.messages.append({"role": "user", "content": question})
+    if not as_json:
+        runner.run(_answer(talk))
+        return
+    began = time.monotonic()
+    text = runner.run(_collect(talk))
+    print_json({"model": talk.model, "answer": text, "seconds": round(time.monotonic() - began, 3)})
+
+
+def _converse(runner: asyncio.Runner, talk: Talk) -> None:
+    out.print(f"[dim]Talking to[/] [bold]{talk.model}[/][dim]. Ctrl-C stops an answer, Ctrl-D ends.[/]")
+    while True:
+        try:
+            question = out.input("[bold cyan]> [/]").strip()
+        except (EOFError, KeyboardInterrupt):
+            out.print()
+            return
+        if not question:
+            continue
+        talk.messages.append({"role": "user", "content": question})
+        try:
+            talk.messages.append({"role": "assistant", "content": runner.run(_answer(talk))})
+        except KeyboardInterrupt:
+            out.print("[dim](stopped)[/]")
+            talk.messages.pop()
+        except (Upstream, Invalid, NotFound, Unavailable) as error:
+            err.print(str(error), style="red", markup=False)
+            talk.messages.pop()
+
+
+async def _answer(talk: Talk) -> str:
+    """Print the answer as it comes; returns all of it."""
+    began, text, pieces = time.monotonic(), "", 0
+    async for piece in _pieces(talk):
+        # a model's output is not trusted with the terminal either: no escape sequences
+        out.print(_printable(piece), end="", markup=False, soft_wrap=True)
+        text, pieces = text + piece, pieces + 1
+    seconds = time.monotonic() - began
+    out.print(f"\n[dim]{pieces / seconds:.0f} pieces/s, {seconds:.1f} s[/]" if sys.stdout.isatty() else "")
+    return text
+
+
+async def _collect(talk: Talk) -> str:
+    return "".join([piece async for piece in _pieces(talk)])
+
+
+async def _pieces(talk: Talk) -> AsyncIterator[str]:
+    """The pieces of the next answer. Raises what the node answered as this project's errors."""
+    body = {"model": talk.model, "messages": talk.messages, "stream": True}
+    headers = {"Authorization": f"Bearer {talk.token}"}
+    done = False
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=10)) as session,
+            session.post(f"{talk.api}/chat/completions", json=body, headers=headers) as response,
+        ):
+            if response.status != 200:
+                raise _error(await response.read(), response.status)
+            async for line in response.content:
+                if line.startswith(b"data: {"):
+                    yield _piece(orjson.loads(line[6:]))
+                done = done or line.startswith(b"data: [DONE]")
+    except aiohttp.ClientError as error:
+        raise Unavailable(f"The node cannot be reached: {error}.", hint="Does it still run?") from None
+    if not done:
+        raise Upstream("The answer broke off.", hint="Ask again.")
+
+
+def _piece(event: dict[str, Any]) -> str:
+    if "error" in event:
+        raise Upstream(event["error"]["message"], code=event["error"].get("code"))
+    choices = event.get("choices") or [{}]
+    return (choices[0].get("delta") or {}).get("content") or ""
+
+
+def _error(body: bytes, status: int) -> NotFound | Invalid | Unavailable | Upstream:
+    try:
+        message = orjson.loads(body)["error"]["message"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = f"The node answered {status}."
+    kind = {404: NotFound, 503: Unavailable}.get(status, Invalid if status < 500 else Upstream)
+    return kind(message)  # type: ignore[return-value]
+
+
+def _printable(text: str) -> str:
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")

@@ -1,0 +1,131 @@
+"""`intermodel tokens`: who may call this node."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings, run
+from intermodel.core import Invalid
+from intermodel.governance import Token, Tokens
+from intermodel.settings import Settings
+from intermodel.storage import Database, DataFolder
+
+app = typer.Typer(help="Make, list and revoke tokens. A running node notices within two seconds.")
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Tokens]:
+    """The tokens of the node in `settings.data`, whether it runs or not."""
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    database = Database(settings.database, default=folder.sqlite)
+    try:
+        await database.open()
+        yield Tokens(database, folder.secret())
+    finally:
+        await database.close()
+
+
+def lifetime(text: str | None) -> timedelta | None:
+    """`90m`, `12h`, `30d`. Raises `Invalid`."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text)
+    if not match:
+        raise Invalid(f"'{text}' is not a length of time.", hint="Write 90m, 12h or 30d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+@app.callback(invoke_without_command=True)
+def show(context: typer.Context, data: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """List the tokens of this node.
+
+    Example: `intermodel tokens`
+    """
+    if context.invoked_subcommand is None:
+        _show(read_settings(data, config), as_json=as_json)
+
+
+@app.command("list")
+def list_(data: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """List the tokens of this node, ended ones too.
+
+    Example: `intermodel tokens list --json`
+    """
+    _show(read_settings(data, config), as_json=as_json)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What it is for; shown in lists.")],
+    expires: Annotated[str | None, typer.Option(help="Ends after 90m, 12h or 30d.", show_default="never")] = None,
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token and print it, this once.
+
+    Example: `intermodel tokens create "billing app" --expires 30d`
+    """
+    settings, lasts = read_settings(data, config), lifetime(expires)
+
+    async def work() -> tuple[Token, str]:
+        async with opened(settings) as tokens:
+            return await tokens.create(name, lasts=lasts)
+
+    token, text = run(work())
+    if as_json:
+        print_json({"id": token.id, "name": token.name, "token": text, "expires": token.expires})
+    else:
+        out.print(text, style="bold yellow", soft_wrap=True)
+        out.print("Shown this once, and kept only as a hash: store it now.", style="dim")
+
+
+@app.command()
+def revoke(
+    which: Annotated[str, typer.Argument(help="Id or name.")],
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """End a token. A running node refuses it within two seconds.
+
+    Example: `intermodel tokens revoke 4f2a90c1d3e5`
+    """
+    settings = read_settings(data, config)
+
+    async def work() -> Token:
+        async with opened(settings) as tokens:
+            return await tokens.revoke(which)
+
+    token = run(work())
+    if as_json:
+        print_json({"id": token.id, "name": token.name, "revoked": True})
+    else:
+        out.print(f"Revoked {token.id} ({token.name}).", markup=False)
+
+
+def _show(settings: Settings, *, as_json: bool) -> None:
+    async def work() -> list[Token]:
+        async with opened(settings) as tokens:
+            return await tokens.all()
+
+    listed, now = run(work()), datetime.now(UTC)
+    if as_json:
+        print_json([{"id": t.id, "name": t.name, "created": t.created, "expires": t.expires, "revoked": t.revoked}
+                    for t in listed])  # fmt: skip
+        return
+    table = Table("id", "name", "made", "state", box=None)
+    for t in listed:
+        state = "[green]valid[/]" if t.valid(now) else "[dim]revoked[/]" if t.revoked else "[dim]ended[/]"
+        table.add_row(t.id, t.name, f"{t.created:%Y-%m-%d %H:%M}", state)
+    out.print(table if listed else "No tokens yet: `intermodel up` makes the first.")

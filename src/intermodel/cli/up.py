@@ -1,0 +1,152 @@
+"""`intermodel up`: run the node until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from intermodel.cli import logs
+from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
+from intermodel.core import Conflict, Unavailable
+from intermodel.node import Node, build
+from intermodel.settings import Settings
+
+
+def up(
+    data: Data = None,
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; 0 takes a free one.", show_default="8080")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the node: every model it can reach, under one address.
+
+    The first start makes a token and prints it once. Ctrl-C ends it cleanly; a second Ctrl-C at once.
+
+    Examples:
+
+        intermodel up
+
+        intermodel up --port 0 --data /srv/intermodel --config intermodel.toml --json
+    """
+    settings = read_settings(data, config, host=host, port=port)
+    logs.configure(settings.log_level, settings.log_format)
+    listener = listen(settings.host, settings.port)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(settings, listener, as_json=as_json))
+    finally:
+        listener.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to `host` and `port`. Raises `Conflict` if something else has them, `Unavailable` otherwise."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        # bound is not enough: two sockets may share an address until one of them listens
+        listener.listen(2048)
+    except PermissionError:
+        raise Unavailable(f"Port {port} needs rights this user has not.", hint="Choose one above 1023.") from None
+    except socket.gaierror as error:
+        raise Unavailable(
+            f"There is no address '{host}' here: {error.strerror}.", hint="Try --host 127.0.0.1."
+        ) from None
+    except OSError as error:
+        raise Conflict(
+            f"Port {port} on {host} cannot be used: {error.strerror}.",
+            hint="Is another node running? Stop it, or choose another port with --port (0 takes a free one).",
+            code="port_in_use",
+        ) from None
+    return listener
+
+
+async def _serve(settings: Settings, listener: socket.socket, *, as_json: bool) -> None:
+    async with build(settings) as node:
+        server = _Server(node)
+        # what was imported and built lives as long as the process: collections need not look at it again
+        gc.collect()
+        gc.freeze()
+        await server.run(listener, lambda: _announce(node, listener, as_json=as_json))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which on a signal first lets the gateway end its streams and only then closes connections."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(
+            uvicorn.Config(
+                node.app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                h11_max_incomplete_event_size=64 * 1024,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._node = node
+        self._ending: asyncio.Task[None] | None = None
+
+    async def run(self, listener: socket.socket, ready: Any) -> None:  # type: ignore[override]
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal)
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[listener])
+        ready()
+        await self.main_loop()
+        await self.shutdown(sockets=[listener])
+
+    def _on_signal(self) -> None:
+        if self._ending is None:
+            self._ending = asyncio.ensure_future(self._end())
+        else:
+            self.should_exit = self.force_exit = True
+
+    async def _end(self) -> None:
+        await self._node.gateway.stop(self._node.settings.limits.stop_grace_s)
+        self.should_exit = True
+
+
+def _announce(node: Node, listener: socket.socket, *, as_json: bool) -> None:
+    """One line of JSON for scripts, or a few lines for a person."""
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    node.folder.announce(url)
+    page = f"{url}/signin?code={node.auth.make_code()}"
+    if as_json:
+        ready: dict[str, Any] = {"url": url, "api": f"{url}/v1", "page": page, "data": str(node.folder.path)}
+        if node.new_token:
+            ready["token"] = node.new_token
+        print_json(ready)
+        return
+    out.print(f"\n[bold]Intermodel is up.[/]  API: [cyan]{url}/v1[/]", soft_wrap=True)
+    out.print(f"Open    [cyan]{page}[/]", soft_wrap=True)
+    if node.new_token:
+        out.print(f"Token   [bold yellow]{node.new_token}[/]", soft_wrap=True)
+        out.print("        Shown this once, and kept only as a hash: store it now.", style="dim")
+    out.print("Chat    [green]intermodel chat[/] in another terminal. Ctrl-C stops the node.\n", soft_wrap=True)
+    if host not in ("127.0.0.1", "::1"):
+        err.print(f"[yellow]This node listens on {host}: others can reach it, with a token and without TLS.[/]")
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # Windows has none
+        return None
+    return uvloop.new_event_loop

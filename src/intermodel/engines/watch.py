@@ -1,0 +1,121 @@
+"""Serves the GGUF files of a folder: as they appear, change and disappear."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from pathlib import Path
+
+from watchfiles import awatch
+
+from intermodel.core import IntermodelError, NotFound, Unavailable
+from intermodel.engines.facts import Model
+from intermodel.engines.library import Library
+
+log = logging.getLogger(__name__)
+
+SETTLE_S = 0.5
+"""A file that did not change for so long is taken to be complete; if it was not, its next change tells."""
+RETRY_S = 30.0
+"""Until the next attempt where the node itself could not do it: the database or the disk failed."""
+
+Stamp = tuple[int, int, int]
+
+
+async def watch_folder(library: Library, folder: Path) -> None:
+    """Keep the library's rows for `folder` equal to the GGUF files in it. Runs until it is cancelled.
+
+    Files whose names begin with a dot are left alone. Why a file is not served is logged, once for each state of it.
+    """
+    folder = folder.expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = asyncio.Event()
+    pump = asyncio.create_task(_set_on_change(folder, changed))
+    try:
+        watched = _Watched(library, folder)
+        while True:
+            changed.clear()
+            pause = await watched.update()
+            waiting = asyncio.create_task(changed.wait())
+            await asyncio.wait({waiting, pump}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if pump.done():
+                pump.result()
+    finally:
+        pump.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pump
+
+
+async def _set_on_change(folder: Path, changed: asyncio.Event) -> None:
+    async for _ in awatch(folder, debounce=200, step=100):
+        changed.set()
+
+
+class _Watched:
+    """What was seen in the folder, and what was tried."""
+
+    def __init__(self, library: Library, folder: Path) -> None:
+        self._library = library
+        self._folder = folder
+        self._seen: dict[Path, Stamp] = {}
+        self._tried: dict[Path, Stamp] = {}
+
+    async def update(self) -> float | None:
+        """Look once; returns after how many seconds to look again, or None if only a change can bring anything new."""
+        now = await asyncio.to_thread(_scan, self._folder)
+        self._tried = {path: stamp for path, stamp in self._tried.items() if now.get(path) == stamp}
+        try:
+            rows = {model.path: model for model in await self._library.all()}
+            await self._drop_missing(rows, now)
+            for path, stamp in now.items():
+                if path not in self._tried and (self._seen.get(path) == stamp or _is_old(stamp)):
+                    await self._serve(path, stamp, rows.get(path))
+                    self._tried[path] = stamp
+        except Unavailable as error:
+            log.warning("%s cannot be looked after now: %s", self._folder, error)
+            return RETRY_S
+        self._seen = now
+        return None if self._tried == now else SETTLE_S
+
+    async def _drop_missing(self, rows: dict[Path, Model], now: dict[Path, Stamp]) -> None:
+        for path, model in rows.items():
+            if path.is_relative_to(self._folder) and path not in now:
+                with contextlib.suppress(NotFound):
+                    await self._library.remove(model.address)
+                log.info("%s is gone, and so is %s", path, model.address)
+
+    async def _serve(self, path: Path, stamp: Stamp, row: Model | None) -> None:
+        size, modified_ns, _ = stamp
+        if row and row.size == size and modified_ns / 1e9 <= row.added.timestamp():
+            return  # known from an earlier run; its digest is checked before it is loaded
+        try:
+            model = await self._library.add(path, address=row.address if row else None, keep="link")
+        except Unavailable:
+            raise
+        except IntermodelError as error:
+            log.warning("%s is not served: %s", path, error)
+            if row:
+                await self._library.remove(row.address)
+        except OSError as error:
+            log.warning("%s is not served: it cannot be read: %s", path, error.strerror)
+        else:
+            log.info("%s is served as %s", path, model.address)
+
+
+def _scan(folder: Path) -> dict[Path, Stamp]:
+    """The GGUF files below a folder, with size, time of change in ns, and inode."""
+    found: dict[Path, Stamp] = {}
+    for path in sorted(folder.rglob("*.gguf")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            found[path] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    return found
+
+
+def _is_old(stamp: Stamp) -> bool:
+    return time.time() - stamp[1] / 1e9 > 4 * SETTLE_S

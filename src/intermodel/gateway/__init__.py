@@ -1,0 +1,12 @@
+"""Hides: which candidate answers a call, and what happens when one fails.
+
+Promises: `choose` is pure and gives a reason for every candidate; a `Reply` begins only once its first token is there.
+Does not know: protocols and headers (web), wire formats (providers).
+"""
+
+from intermodel.gateway.catalog import Catalog
+from intermodel.gateway.choose import Candidate, Directory, Target, choose
+from intermodel.gateway.gateway import Attempt, Gateway, Reply
+from intermodel.gateway.metrics import Metrics
+
+__all__ = ["Attempt", "Candidate", "Catalog", "Directory", "Gateway", "Metrics", "Reply", "Target", "choose"]

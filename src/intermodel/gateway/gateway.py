@@ -1,0 +1,257 @@
+"""Calling a model: candidates in order, the next one tried until a first token is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from intermodel.core import Call, IntermodelError, NotFound, Unavailable, Upstream
+from intermodel.gateway.catalog import Catalog
+from intermodel.gateway.choose import Candidate, choose
+from intermodel.gateway.metrics import Metrics
+from intermodel.gateway.stream import Tail, begun
+from intermodel.providers import Answer, Provider
+from intermodel.providers.answer import EVENTS
+from intermodel.settings import Limits
+
+ANSWER_BYTES = 64 * 1024**2
+"""Largest answer that is held in memory when it is not streamed."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A candidate that was tried and failed."""
+
+    address: str
+    error: IntermodelError
+    seconds: float
+
+
+class Reply:
+    """An answer that has begun. Read it to its end, and close it whatever happens."""
+
+    def __init__(
+        self, gateway: Gateway, candidate: Candidate, answer: Answer, head: bytes, started: float,
+        failed: tuple[Attempt, ...],
+    ) -> None:  # fmt: skip
+        self.address = candidate.target.address
+        self.media_type = answer.media_type
+        self.failed = failed
+        self._gateway = gateway
+        self._answer = answer
+        self._head = head
+        self._started = started
+        self._tail = Tail() if answer.media_type == EVENTS else None
+        self._usage = usage_of(head) if self._tail is None else None
+        self._outcome = "left"
+        self._over = False
+        gateway.metrics.first.labels(self.address).observe(time.monotonic() - started)
+
+    @property
+    def streamed(self) -> bool:
+        return self._tail is not None
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end. Raises `Upstream` where the answer breaks off, `Unavailable` on shutdown."""
+        if self._over:
+            return b""
+        try:
+            with self._gateway.interruptible():
+                chunk = self._head or (await self._answer.read() if self._tail else b"")
+            self._head = b""
+            if self._tail is None:
+                self._over = not chunk
+            elif chunk:
+                self._tail.watch(chunk)
+            else:
+                self._over = True
+                chunk = self._tail.end(self.address)
+                self._usage = self._tail.usage
+        except IntermodelError:
+            self._outcome = "broken"
+            raise
+        if self._over:
+            self._outcome = "ok"
+        return chunk
+
+    async def close(self) -> None:
+        """Stop the work upstream if it is not over, and settle the account. May be called twice."""
+        if self._outcome == "closed":
+            return
+        outcome, self._outcome = self._outcome, "closed"
+        self._gateway.settle(self.address, outcome, self._started, self._usage)
+        await self._answer.close()
+
+
+class Gateway:
+    """Calls models for callers who are known. One for the node; `await stop()` ends what still runs."""
+
+    def __init__(self, catalog: Catalog, providers: Mapping[str, Provider], limits: Limits, metrics: Metrics) -> None:
+        self.catalog = catalog
+        self.metrics = metrics
+        self._providers = providers
+        self._limits = limits
+        self._running: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+
+    async def call(self, call: Call) -> Reply:
+        """The answer of the first candidate that gives a first token (or, not streamed, a whole answer).
+
+        The calling task belongs to this call until the reply is closed and it ends. Raises `NotFound`, `Invalid`,
+        `Upstream` (of the last candidate, naming all attempts) or `Unavailable` when too many calls run.
+        """
+        self._admit()
+        started = time.monotonic()
+        failed: list[Attempt] = []
+        for candidate in choose(call, await self.catalog.directory(call.model)):
+            if not candidate.fit:
+                break
+            tried = time.monotonic()
+            try:
+                answer, head = await self._begin(call, candidate)
+            except IntermodelError as error:
+                address = candidate.target.address
+                failed.append(Attempt(address, error, time.monotonic() - tried))
+                self.metrics.attempts_failed.labels(address, error.code).inc()
+                log.warning(
+                    "attempt failed",
+                    extra={"model": address, "code": error.code, "reason": error.message, "request": call.request_id},
+                )
+                if not _another_may_answer(error):
+                    break
+            else:
+                return Reply(self, candidate, answer, head, started, tuple(failed))
+        self.metrics.calls.labels(failed[-1].address, "failed").inc()
+        raise _told(failed)
+
+    async def _begin(self, call: Call, candidate: Candidate) -> tuple[Answer, bytes]:
+        """The candidate's answer, and its bytes up to the first token (all of them if it is not streamed)."""
+        target = candidate.target
+        try:
+            with self.interruptible():
+                async with asyncio.timeout(self._limits.first_token_s):
+                    answer = await self._providers[target.provider].call(call, target.upstream)
+                    try:
+                        return answer, await _first_token(answer, target.address)
+                    except BaseException:
+                        await answer.close()
+                        raise
+        except TimeoutError:
+            raise Upstream(
+                f"'{target.address}' gave no answer within {self._limits.first_token_s:g} s.",
+                code="upstream_timeout",
+                hint="`limits.first_token_s` sets how long a candidate may take.",
+            ) from None
+
+    def _admit(self) -> None:
+        if self._stopping:
+            raise _stopping()
+        if len(self._running) >= self._limits.concurrent_calls:
+            raise Unavailable(
+                f"{len(self._running)} calls are in progress, as many as this node takes at once.",
+                hint="Try again in a moment; `limits.concurrent_calls` sets the number.",
+                code="overloaded",
+            )
+        task = asyncio.current_task()
+        assert task is not None
+        if task not in self._running:
+            self._running.add(task)
+            self.metrics.running.inc()
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        self.metrics.running.dec()
+
+    def settle(self, address: str, outcome: str, started: float, usage: dict[str, Any] | None) -> None:
+        """Account for a call that is over."""
+        self.metrics.calls.labels(address, outcome).inc()
+        self.metrics.duration.labels(address).observe(time.monotonic() - started)
+        for kind in ("prompt_tokens", "completion_tokens"):
+            amount = (usage or {}).get(kind)
+            if isinstance(amount, int):
+                self.metrics.tokens.labels(address, kind.removesuffix("_tokens")).inc(amount)
+
+    def interruptible(self) -> _Interruptible:
+        """A block in which a cancellation by `stop` surfaces as `Unavailable`; any other goes through."""
+        return _Interruptible(self)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more calls, let those in progress end within `grace_s`, then end them with an error."""
+        self._stopping = True
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=grace_s)
+        left = set(self._running)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=2)
+
+
+class _Interruptible:
+    __slots__ = ("_gateway",)
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, asyncio.CancelledError) and self._gateway.stopping:
+            task = asyncio.current_task()
+            assert task is not None
+            task.uncancel()
+            raise _stopping() from None
+
+
+async def _first_token(answer: Answer, address: str) -> bytes:
+    head = b""
+    whole = answer.media_type != EVENTS
+    while chunk := await answer.read():
+        head = head + chunk if head else chunk
+        if not whole and begun(head, address):
+            return head
+        if len(head) > ANSWER_BYTES:
+            raise Upstream(f"'{address}' sent more than {ANSWER_BYTES // 1024**2} MiB.", code="upstream_too_large")
+    if not head:
+        raise Upstream(f"'{address}' sent an empty answer.", code="upstream_empty")
+    return head
+
+
+def _another_may_answer(error: IntermodelError) -> bool:
+    return error.retryable if isinstance(error, Upstream) else isinstance(error, Unavailable | NotFound)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The node is stopping.", hint="Ask again when it is back.", code="node_stopping")
+
+
+def _told(failed: list[Attempt]) -> IntermodelError:
+    """The last error; where there were several attempts, its hint tells them all."""
+    last = failed[-1].error
+    if len(failed) > 1:
+        tried = "; ".join(f"{a.address} after {a.seconds:.1f} s: {a.error.message}" for a in failed)
+        last.hint = f"{last.hint} Tried {tried}".strip()
+    return last
+
+
+def usage_of(body: bytes) -> dict[str, Any] | None:
+    """The `usage` of a whole answer."""
+    try:
+        usage = orjson.loads(body).get("usage")
+    except (orjson.JSONDecodeError, AttributeError):
+        return None
+    return usage if isinstance(usage, dict) else None

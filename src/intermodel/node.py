@@ -1,0 +1,105 @@
+"""The composition root: the only place where services are made and handed to each other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from intermodel.engines import Engines, Library, watch_folder
+from intermodel.gateway import Catalog, Gateway, Metrics
+from intermodel.gateway.catalog import LOCAL
+from intermodel.governance import Tokens
+from intermodel.providers import Http, LlamaCpp, Provider, connect
+from intermodel.settings import Settings
+from intermodel.settings.load import key
+from intermodel.storage import Blobs, Database, DataFolder
+from intermodel.web import Services, build_app
+from intermodel.web.auth import Auth
+
+log = logging.getLogger(__name__)
+
+FIRST_TOKEN = "first start"  # noqa: S105 - a name, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that is open: its services, its ASGI application, and the token if this start made one."""
+
+    settings: Settings
+    folder: DataFolder
+    database: Database
+    library: Library
+    engines: Engines
+    gateway: Gateway
+    tokens: Tokens
+    auth: Auth
+    app: ASGIApp
+    new_token: str | None
+
+
+@contextlib.asynccontextmanager
+async def build(settings: Settings, environ: Mapping[str, str] | None = None) -> AsyncIterator[Node]:
+    """A node in `settings.data`, open for the length of the block; everything it started has ended after it.
+
+    `environ` is where the deployments' keys are looked up (default: the process's own). Raises `Conflict` if
+    another node holds the folder, `Unavailable` if folder or database cannot be used, `Invalid` for settings
+    that contradict the world.
+    """
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(folder.held())
+        database = Database(settings.database, default=folder.sqlite)
+        stack.push_async_callback(database.close)
+        await database.open()
+        tokens = Tokens(database, folder.secret())
+        new_token = await _first_token(tokens, settings)
+
+        library = Library(database, Blobs(folder.blobs))
+        engines = Engines(settings.engines, folder.logs)
+        stack.push_async_callback(engines.close)
+        await library.ship(settings.engines.shipped)
+        await _watch(stack, library, settings, folder)
+
+        http = Http()
+        stack.push_async_callback(http.close)
+        providers: dict[str, Provider] = {
+            name: connect(name, deployment, key(deployment, name, environ), http)
+            for name, deployment in settings.deployments.items()
+        }
+        providers[LOCAL] = LlamaCpp(library, engines, http)
+        catalog = Catalog(library, settings.deployments, settings.aliases)
+        gateway = Gateway(catalog, providers, settings.limits, Metrics())
+        stack.push_async_callback(gateway.stop, 0)
+        auth = Auth(tokens, folder.secret())
+        app = build_app(Services(settings, gateway, engines, database, auth))
+        yield Node(settings, folder, database, library, engines, gateway, tokens, auth, app, new_token)
+
+
+async def _first_token(tokens: Tokens, settings: Settings) -> str | None:
+    """Accept INTERMODEL_TOKEN; otherwise make a token if there is no valid one, and return it."""
+    if settings.token is not None:
+        await tokens.accept(settings.token.get_secret_value())
+        return None
+    if await tokens.owner() is not None:
+        return None
+    return (await tokens.create(FIRST_TOKEN))[1]
+
+
+async def _watch(stack: contextlib.AsyncExitStack, library: Library, settings: Settings, folder: DataFolder) -> None:
+    """Serve the models of the watched folder as long as the node is open."""
+    watched = settings.engines.watch or folder.models
+    watched.mkdir(parents=True, exist_ok=True)
+    task = asyncio.create_task(watch_folder(library, watched), name="watch models")
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)

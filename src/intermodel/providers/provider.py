@@ -1,0 +1,41 @@
+"""The extension point for wire formats, and the door by which they are found."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from intermodel.core import Call, Invalid
+from intermodel.providers.answer import Answer
+from intermodel.providers.http import Http
+from intermodel.settings import Deployment
+
+GROUP = "intermodel.providers"
+
+
+class Provider(Protocol):
+    """A connection to something that answers calls in some wire format."""
+
+    async def call(self, call: Call, model: str) -> Answer:
+        """Ask `model`, by its upstream name, and return as soon as its answer begins.
+
+        Raises `Upstream` if it fails before that and `Invalid` for what can never work. Cancelling the task
+        stops the work upstream.
+        """
+
+
+class Factory(Protocol):
+    def __call__(self, name: str, deployment: Deployment, key: str, http: Http) -> Provider: ...
+
+
+def connect(name: str, deployment: Deployment, key: str, http: Http) -> Provider:
+    """The provider that a deployment names, found among the entry points `intermodel.providers`."""
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    if deployment.provider not in known:
+        raise Invalid(
+            f"Deployment '{name}' asks for the provider '{deployment.provider}', which is not installed.",
+            hint=f"Known here: {', '.join(sorted(known))}.",
+            code="unknown_provider",
+        )
+    factory: Factory = known[deployment.provider].load()
+    return factory(name, deployment, key, http)

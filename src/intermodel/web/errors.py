@@ -1,0 +1,72 @@
+"""The one table from the project's errors to HTTP, and their OpenAI-shaped body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from intermodel.core import (
+    Conflict,
+    IntermodelError,
+    Invalid,
+    NotFound,
+    Refused,
+    Unauthenticated,
+    Unavailable,
+    Upstream,
+)
+from intermodel.core.errors import MethodNotAllowed, TooLarge
+
+STATUS: dict[type[IntermodelError], tuple[int, str]] = {
+    TooLarge: (413, "invalid_request_error"),
+    MethodNotAllowed: (405, "invalid_request_error"),
+    Invalid: (400, "invalid_request_error"),
+    NotFound: (404, "invalid_request_error"),
+    Conflict: (409, "invalid_request_error"),
+    Unauthenticated: (401, "authentication_error"),
+    Refused: (403, "permission_error"),
+    Upstream: (502, "upstream_error"),
+    Unavailable: (503, "unavailable_error"),
+    IntermodelError: (500, "server_error"),
+}
+"""HTTP status and OpenAI's `type`, by error; a subclass comes before its base."""
+
+_PASSED_ON = {400: "invalid_request_error", 413: "invalid_request_error", 422: "invalid_request_error",
+              429: "rate_limit_error"}  # fmt: skip
+"""Statuses of an upstream that say something of the caller's own request, and go on as they are."""
+
+
+def status_of(error: IntermodelError) -> int:
+    if isinstance(error, Upstream):
+        if error.status in _PASSED_ON:
+            return error.status
+        if error.code == "upstream_timeout":
+            return 504
+    return _entry(error)[0]
+
+
+def headers_of(error: IntermodelError) -> list[tuple[bytes, bytes]]:
+    """Headers that go with the status: a challenge with 401, a pause with 429 and 503."""
+    if isinstance(error, Unauthenticated):
+        return [(b"www-authenticate", b'Bearer realm="intermodel"')]
+    if isinstance(error, Upstream) and error.retry_after_s is not None:
+        return [(b"retry-after", b"%d" % error.retry_after_s)]
+    if isinstance(error, Unavailable):
+        return [(b"retry-after", b"1")]
+    return []
+
+
+def openai_body(error: IntermodelError) -> dict[str, Any]:
+    """OpenAI's error object. The hint is part of the message, since that is what clients print."""
+    kind = _PASSED_ON.get(status_of(error)) or _entry(error)[1]
+    return {"error": {"message": str(error), "type": kind, "param": error.param, "code": error.code}}
+
+
+def openai_event(error: IntermodelError) -> bytes:
+    """The same inside a stream that has begun."""
+    return b"data: " + orjson.dumps(openai_body(error)) + b"\n\n"
+
+
+def _entry(error: IntermodelError) -> tuple[int, str]:
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)

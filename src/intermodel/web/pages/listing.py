@@ -1,0 +1,113 @@
+"""What can be called, with everything that a page says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from intermodel.core import Capability
+from intermodel.engines import Engines, Model, State
+from intermodel.gateway import Directory, Gateway, Target
+from intermodel.settings import Deployment, Settings
+
+LOCAL, DEPLOYMENT, ALIAS = "This machine", "Deployment", "Alias"
+KINDS = (LOCAL, DEPLOYMENT, ALIAS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model or alias. What is not known of it is None or empty, and pages say so."""
+
+    address: str
+    kind: str
+    where: str
+    """Where the words of a call go."""
+    capabilities: tuple[str, ...] = ()
+    context_length: int | None = None
+    model: Model | None = None
+    """The file behind it, of a model of this machine."""
+    engine: State | None = None
+    """Its engine, if it was asked for since the node started."""
+    upstream: str = ""
+    """Its name at the other server, of a deployment."""
+    candidates: tuple[tuple[str, bool], ...] = ()
+    """Of an alias: the names in order, and whether each is known here."""
+
+    @property
+    def phase(self) -> str:
+        """Of the engine: `ready`, `starting`, `stopped`, `failed`; empty where no engine of ours is concerned."""
+        if self.kind != LOCAL:
+            return ""
+        return self.engine.phase.value if self.engine else "stopped"
+
+    @property
+    def reachable(self) -> bool:
+        """False for an alias whose candidates are all unknown."""
+        return self.kind != ALIAS or any(known for _, known in self.candidates)
+
+    @property
+    def chats(self) -> bool:
+        """Whether it may be asked in a conversation; where its capabilities are unknown, it may."""
+        return self.reachable and (not self.capabilities or Capability.CHAT in self.capabilities)
+
+    @property
+    def embeds_only(self) -> bool:
+        return Capability.EMBEDDING in self.capabilities and Capability.CHAT not in self.capabilities
+
+
+class Listing:
+    """Everything that can be called, at the moment of asking."""
+
+    def __init__(self, settings: Settings, gateway: Gateway, engines: Engines) -> None:
+        self._deployments = settings.deployments
+        self._catalog = gateway.catalog
+        self._engines = engines
+
+    async def all(self) -> list[Entry]:
+        """Models of this machine first, then deployments, then aliases; by address within each."""
+        return entries(
+            await self._catalog.directory(), await self._catalog.models(), self._engines.states(), self._deployments
+        )
+
+
+def entries(
+    directory: Directory,
+    models: Mapping[str, Model],
+    states: Sequence[State],
+    deployments: Mapping[str, Deployment],
+) -> list[Entry]:
+    """One entry for every address in `directory`."""
+    engines = {state.address: state for state in reversed(states)}
+    found = [
+        _local(target, models.get(target.address), engines.get(target.address))
+        if target.local
+        else _deployment(target, deployments.get(target.address))
+        for target in directory.targets.values()
+    ]
+    found += [_alias(name, candidates, directory.targets) for name, candidates in directory.aliases.items()]
+    return sorted(found, key=lambda entry: (KINDS.index(entry.kind), entry.address))
+
+
+def _local(target: Target, model: Model | None, engine: State | None) -> Entry:
+    context = engine.context_length if engine else target.context_length
+    return Entry(target.address, LOCAL, "this machine", _able(target), context, model, engine)
+
+
+def _deployment(target: Target, deployment: Deployment | None) -> Entry:
+    where = ""
+    if deployment:
+        where = urlsplit(deployment.base_url).netloc or f"{deployment.provider} in this node"
+    return Entry(target.address, DEPLOYMENT, where, _able(target), target.context_length, upstream=target.upstream)
+
+
+def _alias(name: str, candidates: Sequence[str], targets: Mapping[str, Target]) -> Entry:
+    known = [targets[candidate] for candidate in candidates if candidate in targets]
+    able = [frozenset(_able(target)) for target in known]
+    together = frozenset().union(*able) if all(able) else frozenset[str]()
+    listed = tuple((candidate, candidate in targets) for candidate in candidates)
+    return Entry(name, ALIAS, "the first candidate that answers", tuple(sorted(together)), candidates=listed)
+
+
+def _able(target: Target) -> tuple[str, ...]:
+    return tuple(sorted(capability.value for capability in target.capabilities))

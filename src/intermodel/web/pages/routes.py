@@ -1,0 +1,51 @@
+"""The pages' paths, and what stands behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from intermodel.engines import Engines
+from intermodel.gateway import Gateway
+from intermodel.governance import Caller
+from intermodel.settings import Settings
+from intermodel.web.auth import Auth
+from intermodel.web.health import Health
+from intermodel.web.pages.chat import Chat
+from intermodel.web.pages.home import Home
+from intermodel.web.pages.listing import Listing
+from intermodel.web.pages.models import Models
+from intermodel.web.pages.signin import SignIn
+from intermodel.web.pages.static import favicon, static
+
+View = Callable[[Request, Caller], Awaitable[Response]]
+
+
+def page_routes(settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, health: Health) -> list[BaseRoute]:
+    """Every page, with the files they load."""
+    listing = Listing(settings, gateway, engines)
+    models, chat, signin = Models(settings, listing), Chat(settings.limits, gateway, listing), SignIn(auth)
+    return [
+        Route("/", _signed_in(auth, Home(listing, engines, health).show)),
+        Route("/models", _signed_in(auth, models.show_all)),
+        Route("/models/{address:path}", _signed_in(auth, models.show)),
+        Route("/chat", _signed_in(auth, chat.show), methods=["GET"]),
+        Route("/chat", _signed_in(auth, chat.say), methods=["POST"]),
+        Route("/signin", signin.show, methods=["GET"]),
+        Route("/signin", signin.submit, methods=["POST"]),
+        Route("/signout", signin.sign_out, methods=["POST"]),
+        Route("/static/{version}/{name}", static),
+        Route("/favicon.ico", favicon),
+    ]
+
+
+def _signed_in(auth: Auth, view: View) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        caller = await auth.caller(request.scope)
+        request.scope["caller"] = caller.token_id
+        return await view(request, caller)
+
+    return endpoint

@@ -1,0 +1,193 @@
+"""The gateway through a real node, in front of a server that misbehaves."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from intermodel.settings import Alias, Deployment, Limits
+from tests.support import Running, running, settings_for
+from tests.upstream import DONE, Upstream
+
+HOWS = ["ok", "cut", "cut-before", "error-first", "error-later", "no-done", "unfinished", "slow", "hang", "html",
+        "redirect", "empty", "status-400", "status-401", "status-404", "status-413", "status-429", "status-500",
+        "status-503"]  # fmt: skip
+
+
+@pytest.fixture
+def node(tmp_path: Path, upstream_server: Upstream) -> Iterator[Running]:
+    (tmp_path / "key").write_text("the-upstream-key")
+    deployments = {how: Deployment(base_url=upstream_server.base, model=how, key_file=tmp_path / "key") for how in HOWS}
+    deployments["gone"] = Deployment(base_url="http://127.0.0.1:9/v1")
+    aliases = {f"{how}-then-ok": Alias(candidates=(how, "ok")) for how in [*HOWS, "gone"]}
+    settings = settings_for(
+        tmp_path / "data",
+        deployments=deployments,
+        aliases=aliases,
+        limits=Limits(concurrent_calls=3, first_token_s=2, stop_grace_s=0.3),
+    )
+    with running(settings) as node:
+        yield node
+
+
+def ask(node: Running, model: str, *, stream: bool = False, **more: Any) -> httpx2.Response:
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream, **more}
+    return httpx2.post(f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=20)
+
+
+def text_of(response: httpx2.Response) -> str:
+    lines = [json.loads(x[6:]) for x in response.text.splitlines() if x.startswith("data: {")]
+    return "".join(c["delta"].get("content") or "" for e in lines for c in e.get("choices", ()))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_bytes_pass_through(node: Running, upstream_server: Upstream, stream: bool) -> None:
+    response = ask(node, "ok", stream=stream, unknown_field={"a": [1, None]})
+    assert response.status_code == 200
+    assert response.headers["x-intermodel-model"] == "ok"
+    assert upstream_server.bodies[0]["unknown_field"] == {"a": [1, None]}
+    if stream:
+        assert text_of(response) == "one two"
+        assert response.content.endswith(DONE)
+    else:
+        assert response.json()["choices"][0]["message"]["content"] == "one two"
+
+
+def test_the_key_goes_upstream_and_the_callers_token_does_not(node: Running, upstream_server: Upstream) -> None:
+    ask(node, "ok", base_url="http://evil.test", api_base="http://evil.test")
+    assert upstream_server.keys == ["Bearer the-upstream-key"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "how", ["gone", "status-401", "status-404", "status-429", "status-500", "status-503", "html", "redirect", "empty"]
+)
+def test_the_next_candidate_answers(node: Running, how: str, stream: bool) -> None:
+    response = ask(node, f"{how}-then-ok", stream=stream)
+    assert response.status_code == 200
+    assert response.headers["x-intermodel-model"] == "ok"
+
+
+@pytest.mark.parametrize("how", ["cut-before", "error-first", "hang"])
+def test_a_stream_that_fails_before_its_first_token_is_tried_elsewhere(node: Running, how: str) -> None:
+    response = ask(node, f"{how}-then-ok", stream=True)
+    assert text_of(response) == "one two"
+    assert response.headers["x-intermodel-model"] == "ok"
+
+
+@pytest.mark.parametrize("how", ["status-400", "status-413"])
+def test_a_request_that_is_wrong_is_not_tried_again(node: Running, upstream_server: Upstream, how: str) -> None:
+    response = ask(node, f"{how}-then-ok")
+    assert response.status_code == int(how.split("-")[1])
+    error = response.json()["error"]
+    assert (error["code"], error["param"]) == ("the_code", "p")
+    assert len(upstream_server.bodies) == 1
+
+
+@pytest.mark.parametrize("how", ["cut", "unfinished"])
+def test_a_broken_stream_never_ends_like_a_whole_one(node: Running, how: str) -> None:
+    response = ask(node, how, stream=True)
+    assert b"[DONE]" not in response.content
+    last = json.loads(response.text.strip().splitlines()[-1][6:])
+    assert last["error"]["code"] == "upstream_broken"
+
+
+def test_an_error_of_the_upstream_inside_a_stream_is_passed_on_once(node: Running) -> None:
+    response = ask(node, "error-later", stream=True)
+    assert response.text.count('"error"') == 1
+    assert b"[DONE]" not in response.content
+
+
+def test_a_forgotten_done_is_added(node: Running) -> None:
+    assert ask(node, "no-done", stream=True).content.endswith(DONE)
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "code"),
+    [
+        ("gone", 502, "upstream_unreachable"),
+        ("status-401", 502, "upstream_credentials"),
+        ("status-429", 429, "the_code"),
+        ("status-503", 502, "the_code"),
+        ("hang", 504, "upstream_timeout"),
+    ],
+)
+def test_when_all_fail_the_caller_learns_which_credentials_were_meant(
+    node: Running, how: str, status: int, code: str
+) -> None:
+    response = ask(node, how)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    if how == "status-429":
+        assert response.headers["retry-after"] == "7"
+
+
+def test_every_attempt_is_told(tmp_path: Path) -> None:
+    deployments = {name: Deployment(base_url="http://127.0.0.1:9/v1") for name in ("a", "b")}
+    settings = settings_for(tmp_path, deployments=deployments, aliases={"ab": Alias(candidates=("a", "b"))})
+    with running(settings) as node:
+        message = ask(node, "ab").json()["error"]["message"]
+    assert "a after" in message
+    assert "b after" in message
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_when_the_client_leaves_the_upstream_is_left_within_a_second(
+    node: Running, upstream_server: Upstream, stream: bool
+) -> None:
+    body = {"model": "slow" if stream else "hang", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
+    with httpx2.Client() as client:
+        if stream:
+            with client.stream("POST", f"{node.api}/chat/completions", json=body, headers=node.headers) as response:
+                next(response.iter_bytes())
+        else:
+            with pytest.raises(httpx2.TimeoutException):
+                client.post(f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=0.3)
+    began = time.monotonic()
+    assert upstream_server.left.wait(5)
+    assert time.monotonic() - began < 1
+
+
+def test_too_many_calls_at_once_are_turned_away(node: Running) -> None:
+    threads = [threading.Thread(target=ask, args=(node, "hang")) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    response = ask(node, "ok")
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "overloaded")
+    assert response.headers["retry-after"] == "1"
+    for thread in threads:
+        thread.join()
+    assert ask(node, "ok").status_code == 200
+
+
+def test_stopping_ends_streams_with_an_error_event(node: Running) -> None:
+    import asyncio
+
+    body = {"model": "slow", "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    with httpx2.stream("POST", f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=20) as response:
+        pieces = response.iter_bytes()
+        next(pieces)
+        asyncio.run_coroutine_threadsafe(node.node.gateway.stop(0.1), node.loop).result(10)
+        rest = b"".join(pieces)
+    assert b'"code":"node_stopping"' in rest
+    assert b"[DONE]" not in rest
+    assert ask(node, "ok").json()["error"]["code"] == "node_stopping"
+
+
+def test_calls_are_counted_without_saying_what_was_said(node: Running) -> None:
+    ask(node, "ok")
+    ask(node, "ok", stream=True)
+    ask(node, "status-500")
+    time.sleep(0.1)
+    text = httpx2.get(f"{node.url}/metrics", headers=node.headers).text
+    assert 'intermodel_calls_total{model="ok",outcome="ok"} 2.0' in text
+    assert 'intermodel_tokens_total{kind="completion",model="ok"} 4.0' in text
+    assert 'intermodel_calls_total{model="status-500",outcome="failed"} 1.0' in text
+    assert "intermodel_calls_running 0.0" in text
