@@ -74,7 +74,7 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
         }
         providers[LOCAL] = LlamaCpp(library, engines, http)
         catalog = Catalog(library, settings.deployments, settings.aliases)
-        gateway = Gateway(catalog, providers, settings.limits, Metrics())
+        gateway = Gateway(catalog, providers, settings.limits, Metrics(engines.states))
         stack.push_async_callback(gateway.stop, 0)
         auth = Auth(tokens, folder.secret())
         app = build_app(Services(settings, gateway, engines, database, auth))

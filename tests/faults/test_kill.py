@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import shutil
 import subprocess
 import threading
 import time
@@ -133,21 +134,33 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             assert response.status_code == 200
 
 
-def test_a_full_disk(tmp_path: Path) -> None:
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 96 MiB."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small disk needs root")
-    try:
-        _on_a_small_disk(disk, tmp_path)
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-def _on_a_small_disk(disk: Path, tmp_path: Path) -> None:
+def test_a_data_folder_that_became_read_only(disk: Path, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(NO_SHIPPED)
+    assert intermodel("tokens", "create", "a", "--data", disk / "data", "--config", config).returncode == 0
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    for verb in (("up", "--port", "0"), ("tokens", "create", "b"), ("models", "add", str(config))):
+        done = intermodel(*verb, "--data", disk / "data", "--config", config)
+        assert done.returncode == 5, verb
+        assert "Read-only" in done.stderr
+        assert "Traceback" not in done.stderr
+    found = json.loads(intermodel("doctor", "--json", "--data", disk / "data", "--config", config).stdout)
+    assert {"bad"} == {f["level"] for f in found if f["check"] == "data folder"}
+
+
+def test_a_full_disk(disk: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text(NO_SHIPPED + '[deployments.echo]\nprovider = "echo"\n')
     where = ("--data", disk / "data", "--config", config)

@@ -368,3 +368,16 @@ def _write_special(writer: gguf.GGUFWriter, folder: Path, config: Json, ids: dic
         template = file.read_text("utf-8")
     if isinstance(template, str):
         writer.add_chat_template(template)
+    _write_sampling(writer, generation)
+
+
+def _write_sampling(writer: gguf.GGUFWriter, generation: Json) -> None:
+    """What generation_config.json states becomes llama.cpp's default, where a request does not say otherwise."""
+    if generation.get("do_sample") is False:
+        writer.add_sampling_temp(0.0)
+        return
+    for key, write in (("temperature", writer.add_sampling_temp), ("top_p", writer.add_sampling_top_p)):
+        if isinstance(value := generation.get(key), int | float):
+            write(float(value))
+    if type(top_k := generation.get("top_k")) is int:
+        writer.add_sampling_top_k(top_k)

@@ -219,6 +219,7 @@ async def _convert(folder: Path, out: Path) -> None:
     """Convert in a child process: the work takes memory and time, and reads files nobody has vouched for."""
     child = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-c",
         CONVERT,
         str(folder),

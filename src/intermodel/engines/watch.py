@@ -18,6 +18,9 @@ log = logging.getLogger(__name__)
 
 SETTLE_S = 0.5
 """A file that did not change for so long is taken to be complete; if it was not, its next change tells."""
+POLL_S = 5.0
+LOOK_S = 60.0
+"""The longest pause between two looks: network file systems do not tell what others change."""
 RETRY_S = 30.0
 """Until the next attempt where the node itself could not do it: the database or the disk failed."""
 
@@ -38,11 +41,9 @@ async def watch_folder(library: Library, folder: Path) -> None:
         while True:
             changed.clear()
             pause = await watched.update()
-            waiting = asyncio.create_task(changed.wait())
-            await asyncio.wait({waiting, pump}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if pump.done():
-                pump.result()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await changed.wait()
     finally:
         pump.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -50,7 +51,13 @@ async def watch_folder(library: Library, folder: Path) -> None:
 
 
 async def _set_on_change(folder: Path, changed: asyncio.Event) -> None:
-    async for _ in awatch(folder, debounce=200, step=100):
+    try:
+        async for _ in awatch(folder, debounce=200, step=100):
+            changed.set()
+    except (OSError, RuntimeError) as error:  # no inotify watches left, or a file system without them
+        log.warning("%s is looked at every %.0f s, since its changes are not told: %s", folder, POLL_S, error)
+    while True:
+        await asyncio.sleep(POLL_S)
         changed.set()
 
 
@@ -63,8 +70,8 @@ class _Watched:
         self._seen: dict[Path, Stamp] = {}
         self._tried: dict[Path, Stamp] = {}
 
-    async def update(self) -> float | None:
-        """Look once; returns after how many seconds to look again, or None if only a change can bring anything new."""
+    async def update(self) -> float:
+        """Look once; returns after how many seconds to look again if no change is told before."""
         now = await asyncio.to_thread(_scan, self._folder)
         self._tried = {path: stamp for path, stamp in self._tried.items() if now.get(path) == stamp}
         try:
@@ -78,7 +85,7 @@ class _Watched:
             log.warning("%s cannot be looked after now: %s", self._folder, error)
             return RETRY_S
         self._seen = now
-        return None if self._tried == now else SETTLE_S
+        return LOOK_S if self._tried == now else SETTLE_S
 
     async def _drop_missing(self, rows: dict[Path, Model], now: dict[Path, Stamp]) -> None:
         for path, model in rows.items():

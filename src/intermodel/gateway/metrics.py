@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from intermodel.engines import Phase, State
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class _EngineStates(Collector):
+    """What engines are doing, looked up when Prometheus asks."""
+
+    def __init__(self, states: Callable[[], Sequence[State]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterator[Metric]:
+        ready = GaugeMetricFamily("intermodel_engine_ready", "1 if the engine can answer.", labels=["model"])
+        rss = GaugeMetricFamily("intermodel_engine_rss_bytes", "Memory of the engine's process.", labels=["model"])
+        restarts = GaugeMetricFamily("intermodel_engine_restarts", "Starts after a crash.", labels=["model"])
+        for state in self._states():
+            ready.add_metric([state.address], state.phase is Phase.READY)
+            rss.add_metric([state.address], state.rss_bytes)
+            restarts.add_metric([state.address], state.restarts)
+        return iter((ready, rss, restarts))
 
 
 class Metrics:
     """One registry for a node; nothing is registered globally, so that two nodes can live in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine_states: Callable[[], Sequence[State]]) -> None:
         self.registry = CollectorRegistry()
+        self.registry.register(_EngineStates(engine_states))
         self.calls = Counter(
             "intermodel_calls", "Calls that ended, by model and outcome.", ["model", "outcome"], registry=self.registry
         )
