@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
 .PHONY: up setup setup-dev test check fix bench browser slow docs lock pebble pebble-check pebble-setup clean
 
@@ -19,7 +19,7 @@ $(VENV)/bin/python:
 
 # hatchling builds the editable package; taking it from the lock keeps the build isolated from unpinned code.
 $(VENV)/.node: pyproject.toml requirements/node.lock | $(VENV)/bin/python
-	@echo "Installing the node's pinned dependencies into $(VENV) ..."
+	@echo "Installing the node into $(VENV) (about a minute) ..."
 	@$(PIP) install --require-hashes -r requirements/node.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -114,6 +114,15 @@ async def test_a_folder_that_is_no_model_says_why(library: Library, tmp_path: Pa
     assert "Traceback" not in str(caught.value)
 
 
+async def test_a_hugging_face_folder_is_converted(library: Library, tmp_path: Path) -> None:
+    added = await library.add(tiny.write_folder(tmp_path / "my-finetune"))
+    assert added.address == "local/my-finetune"
+    assert (added.facts.architecture, added.facts.quantisation) == ("llama", "F16")
+    assert added.facts.chat_template == tiny.CHATML
+    assert digest_of(added.path) == added.digest
+    assert not list((tmp_path / "blobs").glob(".converting-*"))
+
+
 async def test_the_model_that_ships_is_served_while_it_is_wanted(library: Library, tiny_file: Path) -> None:
     shipped = await library.ship(True, tiny_file)
     assert shipped is not None

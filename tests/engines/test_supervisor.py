@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -230,7 +231,9 @@ async def test_the_least_recently_used_makes_room(make_engines: MakeEngines, mod
 async def estimate(make_engines: MakeEngines, model: Model) -> int:
     engines = make_engines()
     async with engines.lease(model):
-        return only(engines).estimated_bytes
+        needed = only(engines).estimated_bytes
+    await engines.close()
+    return needed
 
 
 async def test_what_is_in_use_stays_and_those_who_wait_take_turns(make_engines: MakeEngines, model: Model) -> None:
@@ -407,3 +410,52 @@ async def test_fifty_mutated_files_fail_alone_or_run(
         assert await is_healthy(endpoint.socket, 5), "and the whole one is served all the same"
     assert set(outcomes) <= {"runs", "engine_failed"}
     assert outcomes["engine_failed"] > 10
+
+
+@pytest.mark.slow
+async def test_under_cancellations_kills_and_scarce_memory_nothing_is_lost(
+    make_engines: MakeEngines, model: Model
+) -> None:
+    rng = random.Random(7)
+    models = [dataclasses.replace(model, address=f"local/{name}") for name in "abc"]
+    memory = 2 * await estimate(make_engines, model) + MIB
+    engines = make_engines(memory_bytes=memory, slots=2, crash_limit=1000, start_timeout_s=30)
+    served = 0
+
+    async def use(model: Model) -> None:
+        nonlocal served
+        async with engines.lease(model):
+            await asyncio.sleep(rng.random() * 0.05)
+            served += 1
+
+    async def kill_now_and_then() -> None:
+        while True:
+            await asyncio.sleep(0.3)
+            for state in engines.states():
+                if state.pid and rng.random() < 0.3:
+                    os.kill(state.pid, signal.SIGKILL)
+
+    killer = asyncio.create_task(kill_now_and_then())
+    tasks = []
+    for _ in range(300):
+        tasks.append(asyncio.create_task(use(rng.choice(models))))
+        await asyncio.sleep(0.01)
+        if rng.random() < 0.2:
+            rng.choice(tasks).cancel()
+        loaded = sum(s.estimated_bytes for s in engines.states() if s.phase is Phase.READY)
+        assert loaded <= memory
+    async with asyncio.timeout(60):
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    killer.cancel()
+    await asyncio.gather(killer, return_exceptions=True)
+    others = [r for r in results if r is not None and not isinstance(r, asyncio.CancelledError | Upstream)]
+    assert others == []
+    assert served > 150
+    for each in models:
+        async with asyncio.timeout(10), engines.lease(each):
+            pass
+    assert all((s.users, s.waiting) == (0, 0) for s in engines.states())
+    pids = [s.pid for s in engines.states() if s.pid]
+    await engines.close()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not [c for c in psutil.Process().children() if "child.py" in " ".join(c.cmdline())]

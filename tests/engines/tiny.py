@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import gguf
@@ -38,6 +41,62 @@ def write(path: Path, *, seed: int = 0, context: int = 2048, layers: int = LAYER
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def write_folder(folder: Path) -> Path:
+    """A model of the same size as a folder that Hugging Face's libraries would read; returns the folder."""
+    folder.mkdir()
+    tokens = SPECIAL + _byte_symbols()
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "hidden_size": WIDTH,
+        "intermediate_size": HIDDEN,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "max_position_embeddings": 2048,
+        "vocab_size": len(tokens),
+        "rms_norm_eps": 1e-5,
+        "tie_word_embeddings": True,
+        "eos_token_id": 2,
+    }
+    tokenizer = {
+        "model": {"type": "BPE", "vocab": {token: n for n, token in enumerate(tokens)}, "merges": []},
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
+        "added_tokens": [{"id": n, "content": token, "special": True} for n, token in enumerate(SPECIAL)],
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHATML, "eos_token": SPECIAL[2]}))
+    _write_safetensors(folder / "model.safetensors", dict(_huggingface_tensors(len(tokens))))
+    return folder
+
+
+def _huggingface_tensors(vocabulary: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    random = np.random.RandomState(0)
+
+    def matrix(*shape: int) -> NDArray[np.float32]:
+        return np.asarray(random.standard_normal(shape) * shape[-1] ** -0.5, np.float32)
+
+    yield "model.embed_tokens.weight", matrix(vocabulary, WIDTH)
+    yield "model.norm.weight", np.ones(WIDTH, np.float32)
+    for n in range(LAYERS):
+        for part in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            yield f"model.layers.{n}.self_attn.{part}.weight", matrix(WIDTH, WIDTH)
+        yield f"model.layers.{n}.mlp.gate_proj.weight", matrix(HIDDEN, WIDTH)
+        yield f"model.layers.{n}.mlp.up_proj.weight", matrix(HIDDEN, WIDTH)
+        yield f"model.layers.{n}.mlp.down_proj.weight", matrix(WIDTH, HIDDEN)
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            yield f"model.layers.{n}.{norm}.weight", np.ones(WIDTH, np.float32)
+
+
+def _write_safetensors(path: Path, tensors: dict[str, NDArray[np.float32]]) -> None:
+    header, offset = {}, 0
+    for name, tensor in tensors.items():
+        end = offset + tensor.nbytes
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(t.tobytes() for t in tensors.values()))
 
 
 def _byte_symbols() -> list[str]:

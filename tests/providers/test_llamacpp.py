@@ -9,7 +9,6 @@ import signal
 import struct
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -290,6 +289,11 @@ async def test_a_named_tool_is_the_one_called(local: Local) -> None:
     assert said["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "noop"
 
 
+async def test_tools_that_must_not_be_called_are_not_shown(local: Local) -> None:
+    said = await local.ask(tools=[WEATHER], tool_choice="none")
+    assert said["usage"]["prompt_tokens"] == (await local.ask())["usage"]["prompt_tokens"]
+
+
 async def test_a_tool_call_cut_by_its_limit_is_told_as_far_as_it_came(local: Local) -> None:
     said = await local.ask(tools=[WEATHER], tool_choice="required", max_tokens=31)
     assert said["choices"][0]["finish_reason"] == "length"
@@ -321,6 +325,9 @@ async def test_tools_that_may_be_called_leave_the_model_free(local: Local) -> No
         (Kind.CHAT, {"functions": [{"name": "f"}]}, "functions", "invalid_request"),
         (Kind.CHAT, {"tools": [NOOP], "tool_choice": {"type": "allowed_tools"}}, "tool_choice", "invalid_request"),
         (Kind.CHAT, {"min_p": "x"}, "min_p", "invalid_request"),
+        (Kind.CHAT, {"reasoning_format": "x"}, None, "invalid_request"),
+        (Kind.COMPLETION, {"prompt": [999999]}, "prompt", "invalid_request"),
+        (Kind.EMBEDDING, {"input": ""}, "input", "invalid_request"),
         (Kind.COMPLETION, {"prompt": "a", "echo": True}, "echo", "invalid_request"),
         (Kind.COMPLETION, {"prompt": "a", "suffix": "b"}, "suffix", "invalid_request"),
         (Kind.COMPLETION, {"prompt": "a", "best_of": 3}, "best_of", "invalid_request"),
@@ -328,13 +335,18 @@ async def test_tools_that_may_be_called_leave_the_model_free(local: Local) -> No
     ],
 )
 async def test_what_cannot_be_is_refused_with_the_field_at_fault(
-    local: Local, kind: Kind, body: dict[str, Any], param: str, code: str
+    local: Local, kind: Kind, body: dict[str, Any], param: str | None, code: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
         await local.ask(kind, **body)
     assert (caught.value.param, caught.value.code) == (param, code)
     if code == "context_length_exceeded":
         assert "2048" in caught.value.message
+
+
+async def test_a_limit_beyond_any_context_is_no_limit(local: Local) -> None:
+    said = await local.ask(max_tokens=10**12, stop=["aaa"], n=None)
+    assert said["usage"]["total_tokens"] <= 2048
 
 
 async def test_embeddings_as_numbers_and_as_base64(local: Local) -> None:

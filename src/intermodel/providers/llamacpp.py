@@ -27,9 +27,14 @@ SILENCE_S = 600
 FRESH_S = 2.0
 """How long a row of the library is believed before it is read again."""
 
-_HEADERS = {"Content-Type": JSON}
+_HEADERS = {"Content-Type": JSON, "Connection": "close"}
+"""llama.cpp closes a connection after each stream without saying so, and a kept one holds one of its threads."""
+
 _ASKED_IN = {Kind.CHAT: "messages", Kind.COMPLETION: "prompt", Kind.EMBEDDING: "input"}
 _FIELD = re.compile(r"Field '([\w.]+)'")
+_INPUT = re.compile(r"^\W*(?:prompt|input)\b", re.IGNORECASE)
+_CALLERS_FAULT = re.compile(r"not supported|Unknown|Failed to parse")
+"""llama.cpp answers 500 to some requests that are wrong in themselves."""
 _TOO_LONG = re.compile(r"\((\d+) tokens\).*(?:context size|batch size)\D*(\d+)", re.DOTALL)
 
 
@@ -69,8 +74,8 @@ class LlamaCpp:
     async def _ask(self, model: Model, wanted: Request) -> Leased:
         """The answer, once its head is there.
 
-        Asked a second time where the connection had gone stale, or the engine died before it said anything: it
-        comes back at once, and nobody has seen a part of the answer. Not a third time, for the call may be the cause.
+        Asked a second time where the engine died before it said anything: it comes back at once, and nobody has
+        seen a part of the answer. Not a third time, for the call may be the cause.
         """
         body = orjson.dumps(wanted.body)
         for is_last in (False, True):
@@ -186,7 +191,8 @@ def failed(address: str, kind: Kind, status: int, body: bytes) -> IntermodelErro
             code="context_length_exceeded",
             param=_ASKED_IN[kind],
         )
-    if status == 400 or "not supported" in message:
+    if status == 400 or _CALLERS_FAULT.search(message):
         field = _FIELD.search(message)
-        return Invalid(f"'{address}' cannot do that: {message}.", param=field[1] if field else None)
+        param = field[1] if field else _ASKED_IN[kind] if _INPUT.search(message) else None
+        return Invalid(f"'{address}' cannot do that: {message}.", param=param)
     return Upstream(f"The engine of '{address}' answered {status}: {message}.", code="engine_failed", status=status)

@@ -10,6 +10,10 @@ from intermodel.core import Call, Invalid, Kind
 ANY_OBJECT = {"type": "object"}
 TEXT_PARTS = frozenset({"text", "refusal"})
 
+LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+LONGEST = 2**31 - 1
+"""llama.cpp keeps limits in 32 bits, and takes larger ones for negative."""
+
 UNSUPPORTED: dict[Kind, dict[str, str]] = {
     Kind.CHAT: {
         "functions": "Use 'tools'.",
@@ -57,6 +61,8 @@ def request(call: Call, model: str, slots: int) -> Request:
             raise Invalid(f"'{name}' is not supported by models of this machine.", hint=instead, param=name)
     if call.kind is Kind.EMBEDDING:
         return Request(body, call)
+    for name in LIMITS & body.keys():
+        body[name] = min(body[name], LONGEST)
     choices = body.get("n", 1)
     if choices > slots:
         raise Invalid(
@@ -73,6 +79,8 @@ def request(call: Call, model: str, slots: int) -> Request:
 
 def _chat(body: dict[str, Any], call: Call, choices: int) -> Request:
     _check_parts(body["messages"])
+    if body.get("tool_choice") == "none":
+        body.pop("tools", None)  # shown to the model they would be called, in plain text
     tools = _forced_tools(body)
     if tools:
         schema: Any = tool_schema(tools)

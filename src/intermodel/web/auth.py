@@ -88,7 +88,7 @@ class Auth:
             return None
         token_id, _, rest = (morsel.value if morsel else "").partition(".")
         ends, _, signature = rest.partition(".")
-        genuine = hmac.compare_digest(self._sign(f"{token_id}.{ends}"), signature)
+        genuine = hmac.compare_digest(self._sign(f"{token_id}.{ends}").encode(), signature.encode())
         return token_id if genuine and ends.isdigit() and int(ends) > time.time() else None
 
     def _sign(self, body: str) -> str:

@@ -24,4 +24,5 @@ export function copies(button, text) {
 for (const button of document.querySelectorAll("[data-copy]")) {
   copies(button, () => document.getElementById(button.dataset.copy).textContent);
 }
-document.querySelector("[data-signout]")?.addEventListener("submit", () => sessionStorage.clear());
+// the sign-in page: whoever comes next in this tab finds nothing of who was here
+if (document.querySelector("[data-forget]")) sessionStorage.clear();
