@@ -6,7 +6,6 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,10 +36,10 @@ def _no_user_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Running]:
-    """A node that listens, with the model `echo`."""
-    with running(settings_for(tmp_path / "data")) as node:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A node that listens, with the model `echo`; one for all tests of a file, so leave it as it is."""
+    with running(settings_for(tmp_path_factory.mktemp("node"))) as node:
         yield node
 
 

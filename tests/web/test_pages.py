@@ -21,12 +21,12 @@ from intermodel.core import Capability, Digest
 from intermodel.core.errors import Invalid, Unauthenticated
 from intermodel.engines import Facts, Model, Phase, State
 from intermodel.gateway import Directory, Target
+from intermodel.governance import Caller
 from intermodel.settings import Alias, Deployment, Limits
-from intermodel.web.auth import COOKIE
 from intermodel.web.pages import page_error
 from intermodel.web.pages.conversation import MOST_CHARACTERS, MOST_TURNS, Answer, Asked, Turn, recent
-from intermodel.web.pages.listing import entries
-from intermodel.web.pages.render import CSP, marked, short, size
+from intermodel.web.pages.listing import LOCAL, Entry, entries
+from intermodel.web.pages.render import CSP, marked, page, short, size
 from intermodel.web.pages.signin import local
 from intermodel.web.pages.snippets import snippets
 from intermodel.web.pages.static import FOLDER
@@ -41,14 +41,14 @@ def visit(server: Running, *, signed_in: bool = True, **headers: str) -> httpx2.
     """A browser as far as its headers go."""
     client = httpx2.Client(base_url=server.url, headers=HTML | {k.replace("_", "-"): v for k, v in headers.items()})
     if signed_in:
-        client.cookies.set(COOKIE, cookie(server))
+        client.cookies.set(server.node.auth.cookie_name, cookie(server))
     return client
 
 
 def cookie(server: Running) -> str:
     with httpx2.Client(base_url=server.url, headers=HTML) as client:
         answer = client.post("/signin", data={"token": server.token})
-        return answer.cookies[COOKIE]
+        return answer.cookies[server.node.auth.cookie_name]
 
 
 def code(server: Running) -> str:
@@ -109,7 +109,7 @@ def test_a_link_opened_from_another_site_still_arrives_signed_in(node: Running) 
     with visit(node, signed_in=False, Sec_Fetch_Site="cross-site") as browser:
         answer = browser.get(f"/signin?code={code(node)}&next=/chat")
     assert answer.status_code == 200
-    assert COOKIE in answer.headers["set-cookie"]
+    assert node.node.auth.cookie_name in answer.headers["set-cookie"]
     assert '<meta http-equiv="refresh" content="0; url=/chat">' in answer.text
     with visit(node, signed_in=False, Sec_Fetch_Site="cross-site") as browser:
         assert "url=/models" in browser.get("/signin?next=/models").text
@@ -183,7 +183,9 @@ def test_another_site_cannot_act_for_someone(node: Running, path: str, headers: 
     ],
 )
 def test_a_forged_cookie_is_no_cookie(node: Running, forged: str) -> None:
-    headers = {k.encode(): v.encode() for k, v in HTML.items()} | {b"Cookie": f"{COOKIE}={forged}".encode()}
+    headers = {k.encode(): v.encode() for k, v in HTML.items()} | {
+        b"Cookie": f"{node.node.auth.cookie_name}={forged}".encode()
+    }
     assert httpx2.get(node.url + "/", headers=headers).status_code == 303
 
 
@@ -192,8 +194,7 @@ def test_a_forged_cookie_is_no_cookie(node: Running, forged: str) -> None:
 
 @pytest.mark.parametrize("path", [*PAGES, "/signin", "/no/such/page"])
 def test_every_page_is_closed_to_other_origins(node: Running, path: str) -> None:
-    with visit(node) as browser:
-        browser.cookies.clear() if path == "/signin" else None
+    with visit(node, signed_in=path != "/signin") as browser:
         answer = browser.get(path)
     assert answer.headers["content-security-policy"] == CSP
     assert "unsafe" not in CSP
@@ -206,8 +207,8 @@ def test_every_page_is_closed_to_other_origins(node: Running, path: str) -> None
 
 def test_files_may_be_kept_for_good_and_only_in_this_version(node: Running) -> None:
     with visit(node, signed_in=False) as browser:
-        page = browser.get("/signin").text
-        found = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', page))
+        shown = browser.get("/signin").text
+        found = set(re.findall(r'(?:href|src)="(/static/[^"]+)"', shown))
         assert {Path(f).name for f in found} == {"logo.svg", "style.css", "page.js"}
         for file in found:
             answer = browser.get(file)
@@ -221,11 +222,11 @@ def test_files_may_be_kept_for_good_and_only_in_this_version(node: Running) -> N
 
 def test_errors_are_pages_for_people_and_json_for_programs(node: Running) -> None:
     with visit(node) as browser:
-        page = browser.get("/models/ecko")
-        assert page.status_code == 404
-        assert "Did you mean echo" in page.text
-        assert "model_not_found" in page.text
-        assert page.headers["x-request-id"] in page.text
+        shown = browser.get("/models/ecko")
+        assert shown.status_code == 404
+        assert "Did you mean echo" in shown.text
+        assert "model_not_found" in shown.text
+        assert shown.headers["x-request-id"] in shown.text
         wrong_verb = browser.put("/chat")
         assert (wrong_verb.status_code, wrong_verb.headers["content-type"]) == (405, "text/html; charset=utf-8")
         assert browser.get("/v1/models/no").json()["error"]["code"] == "model_not_found"
@@ -254,25 +255,25 @@ def test_the_error_page_itself_needs_no_services() -> None:
 
 def test_home_says_what_runs_and_how_to_call_it(node: Running) -> None:
     with visit(node) as browser:
-        page = html.unescape(browser.get("/").text)
-    assert "Ready" in page
-    assert f"{node.url}/v1/chat/completions" in page
-    assert "$INTERMODEL_TOKEN" in page
-    assert node.token not in page
-    assert "All 7 models" in page
+        shown = html.unescape(browser.get("/").text)
+    assert "Ready" in shown
+    assert f"{node.url}/v1/chat/completions" in shown
+    assert "$INTERMODEL_TOKEN" in shown
+    assert node.token not in shown
+    assert "All 7 models" in shown
 
 
 def test_models_are_listed_searched_and_described(node: Running) -> None:
     with visit(node) as browser:
-        page = browser.get("/models").text
-        assert re.findall(r'<h2><a href="/models/([^"]+)"', page) == [
+        shown = browser.get("/models").text
+        assert re.findall(r'<h2><a href="/models/([^"]+)"', shown) == [
             "echo", "failing", "far/away", "hostile", "letters", "lost", "quick",
         ]  # fmt: skip
-        assert "200,000 tokens" in page
-        assert "Via models.example.org" in page
-        assert 'href="/chat?model=far/away"' in page
-        assert 'href="/chat?model=letters"' not in page, "an embedding model cannot talk"
-        assert "No known candidate" in page
+        assert "200,000 tokens" in shown
+        assert "Via models.example.org" in shown
+        assert 'href="/chat?model=far/away"' in shown
+        assert 'href="/chat?model=letters"' not in shown, "an embedding model cannot talk"
+        assert "No known candidate" in shown
         assert re.findall(r'<h2><a href="/models/([^"]+)"', browser.get("/models?q=AWAY").text) == ["far/away"]
         assert "No address contains" in browser.get("/models?q=zzz").text
         assert "/v1/embeddings" in browser.get("/models/letters").text
@@ -305,6 +306,34 @@ def test_the_listing_joins_what_the_rooms_know() -> None:
     assert (found["far"].phase, found["far"].chats) == ("", True)
     assert found["both"].capabilities == (), "what one candidate can do is unknown, so it is of the alias"
     assert found["one"].candidates == (("a/b", True), ("gone", False))
+
+
+def test_an_engine_that_failed_says_why(node: Running) -> None:
+    facts = Facts.from_json({"parameters": 1_262_976, "licence": "<apache>"})
+    model = Model("a/b", Digest("sha256:" + "0" * 64), 7, Path("x"), facts, datetime.now(UTC))
+    state = State("a/b", Phase.FAILED, datetime.now(UTC), None, 0, 0, 8, 512, 0, 0, 4, "<it> crashed", Path("b.log"))
+    entry = Entry("a/b", LOCAL, "this machine", ("chat",), 512, model, state)
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", b"localhost")], "scheme": "http"}
+    one = page(scope, "model.html", Caller("1", "me"), entry=entry, snippets=[]).body
+    every = page(
+        scope, "models.html", Caller("1", "me"), entries=[entry], total=1, wanted="", searched=False, folder="f"
+    ).body
+    home = page(
+        scope,
+        "home.html",
+        Caller("1", "me"),
+        entries=[],
+        total=0,
+        talks=False,
+        problems=[],
+        snippets=[],
+        engines=[state],
+    ).body
+    for shown in (one, every):
+        assert b"&lt;it&gt; crashed" in shown
+    assert b"&lt;apache&gt;" in one
+    assert b"b.log" in one
+    assert b"4 restarts" in home
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (1_394_560, "1.39 MB"),
@@ -345,15 +374,15 @@ def test_the_embedding_snippets_work(server: Running) -> None:
 # Talking without JavaScript
 
 
-def carried(page: str) -> str:
-    found = re.search(r'name="history" id="history" value="([^"]*)"', page)
+def carried(shown: str) -> str:
+    found = re.search(r'name="history" id="history" value="([^"]*)"', shown)
     assert found
     return html.unescape(found[1])
 
 
-def said(page: str, part: str) -> list[str]:
+def said(shown: str, part: str) -> list[str]:
     """The texts of a part, outside the templates for scripts."""
-    body = page.partition("<template")[0]
+    body = shown.partition("<template")[0]
     return [html.unescape(t) for t in re.findall(rf'data-part="{part}"(?! hidden)[^>]*>([^<]*)<', body)]
 
 
@@ -379,12 +408,12 @@ def test_a_conversation_is_carried_from_form_to_form(node: Running) -> None:
 
 def test_what_models_and_people_say_is_never_markup(node: Running) -> None:
     with visit(node) as browser:
-        page = browser.post("/chat", data={"model": "hostile", "prompt": HOSTILE, "system": HOSTILE}).text
-        page = browser.post("/chat", data={"model": "hostile", "prompt": "more", "history": carried(page)}).text
-    assert said(page, "prompt")[0] == HOSTILE
-    assert said(page, "text") == [HOSTILE, HOSTILE]
-    assert "<script>alert" not in page
-    assert "<img src=x" not in page
+        shown = browser.post("/chat", data={"model": "hostile", "prompt": HOSTILE, "system": HOSTILE}).text
+        shown = browser.post("/chat", data={"model": "hostile", "prompt": "more", "history": carried(shown)}).text
+    assert said(shown, "prompt")[0] == HOSTILE
+    assert said(shown, "text") == [HOSTILE, HOSTILE]
+    assert "<script>alert" not in shown
+    assert "<img src=x" not in shown
 
 
 @pytest.mark.parametrize(
@@ -416,8 +445,8 @@ def test_a_body_that_is_no_form_is_refused(node: Running, body: bytes) -> None:
 
 def test_an_answer_that_fails_or_is_out_of_range_is_told_in_its_place(node: Running) -> None:
     with visit(node) as browser:
-        page = browser.post("/chat", data={"model": ["nobody", "echo"], "prompt": "hi", "temperature": "9"}).text
-    assert all("temperature" in e for e in said(page, "error"))
+        shown = browser.post("/chat", data={"model": ["nobody", "echo"], "prompt": "hi", "temperature": "9"}).text
+    assert all("temperature" in e for e in said(shown, "error"))
 
 
 def test_a_chat_with_a_model_that_is_gone_says_so(node: Running) -> None:
@@ -430,8 +459,8 @@ def test_a_chat_with_a_model_that_is_gone_says_so(node: Running) -> None:
 def test_the_number_of_calls_is_bounded_here_too(tmp_path: Path) -> None:
     settings = settings_for(tmp_path, limits=Limits(concurrent_calls=1), aliases={"same": Alias(candidates=("echo",))})
     with running(settings) as node, visit(node) as browser:
-        page = browser.post("/chat", data={"model": ["echo", "same"], "prompt": "hi"}).text
-    assert "as many as this node takes" in "".join(said(page, "error"))
+        shown = browser.post("/chat", data={"model": ["echo", "same"], "prompt": "hi"}).text
+    assert "as many as this node takes" in "".join(said(shown, "error"))
 
 
 def test_a_model_sees_its_own_answers_only() -> None:

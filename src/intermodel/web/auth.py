@@ -30,6 +30,8 @@ class Auth:
         self._tokens = tokens
         self._key = hmac.digest(secret, b"page sessions", "sha256")
         self._codes: dict[str, float] = {}
+        # browsers do not keep the cookies of two ports of one host apart, so each node's has a name of its own
+        self.cookie_name = f"{COOKIE}_{self._sign('name')[:8]}"
 
     async def caller(self, scope: Scope) -> Caller:
         """Who sent this request. Raises `Unauthenticated`."""
@@ -83,7 +85,7 @@ class Auth:
 
     def _token_id(self, scope: Scope) -> str | None:
         try:
-            morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(COOKIE)
+            morsel = SimpleCookie(header(scope, b"cookie").decode("latin-1")).get(self.cookie_name)
         except CookieError:
             return None
         token_id, _, rest = (morsel.value if morsel else "").partition(".")

@@ -19,7 +19,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 def header(scope: Scope, name: bytes) -> bytes:
     """The first header of that (lower-case) name, or b""."""
-    return next((value for key, value in scope["headers"] if key == name), b"")
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value)
+    return b""
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

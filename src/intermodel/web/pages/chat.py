@@ -23,7 +23,7 @@ from intermodel.web.pages.models import named
 from intermodel.web.pages.render import page, redirect
 
 _FORM_BYTES = 4 * 1024**2
-_CUT = "Cut off: as long as an answer may be here."
+_CUT = "Cut off: the answer reached its limit of tokens."
 
 
 class Chat:

@@ -40,7 +40,7 @@ def page_error(scope: Scope, error: IntermodelError) -> ASGIApp | None:
         error=error,
         title=_TITLES.get(status, "Something went wrong"),
         request_id=scope["request_id"],
-        signed_in=f"{COOKIE}=".encode() in header(scope, b"cookie"),
+        signed_in=f"{COOKIE}_".encode() in header(scope, b"cookie"),
     )
 
 

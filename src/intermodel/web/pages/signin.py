@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from intermodel.core import Unauthenticated
 from intermodel.governance import Caller
-from intermodel.web.auth import COOKIE, SESSION_S, Auth, require_same_origin
+from intermodel.web.auth import SESSION_S, Auth, require_same_origin
 from intermodel.web.http import header
 from intermodel.web.pages.forms import read_form
 from intermodel.web.pages.render import page, redirect
@@ -48,13 +48,13 @@ class SignIn:
         """Forget the cookie."""
         require_same_origin(request.scope)
         answer = redirect(request.scope, "/signin")
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        answer.delete_cookie(self._auth.cookie_name, path="/", httponly=True, samesite="strict")
         return answer
 
     def _let_in(self, request: Request, caller: Caller, going: str) -> Response:
         answer = _continue(request, going) if _from_elsewhere(request) else redirect(request.scope, going)
         answer.set_cookie(
-            COOKIE,
+            self._auth.cookie_name,
             self._auth.cookie(caller),
             max_age=SESSION_S,
             path="/",

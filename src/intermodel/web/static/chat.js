@@ -6,6 +6,8 @@ import { copies } from "./page.js";
 
 const KEPT = "conversation";
 const MOST_TURNS = 40;
+const SAID = { done: "answered", stopped: "stopped", broken: "broke off", failed: "failed" };
+
 const form = document.getElementById("chat");
 if (form) start();
 
@@ -86,8 +88,6 @@ function start() {
     ui.prompt.focus();
   }
 }
-
-const SAID = { done: "answered", stopped: "stopped", broken: "broke off", failed: "failed" };
 
 function chosenModels() {
   return [...new Set(new FormData(form).getAll("model"))].filter(Boolean);
@@ -183,7 +183,7 @@ function take(event, answer, clock) {
     clock.first ||= clock.last;
     clock.pieces += 1;
   }
-  if (choice?.finish_reason === "length") answer.error = "Cut off: as long as an answer may be here.";
+  if (choice?.finish_reason === "length") answer.error = "Cut off: the answer reached its limit of tokens.";
   if (event.usage?.completion_tokens) clock.tokens = event.usage.completion_tokens;
 }
 
@@ -206,7 +206,8 @@ function measured(answer, clock) {
   const tokens = clock.tokens || clock.pieces;
   const seconds = (clock.last - clock.first) / 1000;
   const parts = [`${clock.tokens ? "" : "about "}${tokens} token${tokens === 1 ? "" : "s"}`];
-  if (tokens > 1 && seconds > 0) parts.push(`${((tokens - 1) / seconds).toPrecision(3)} tokens/s`);
+  const rate = Number(((tokens - 1) / seconds).toPrecision(3)); // the first token's time is that of the question
+  if (tokens > 1 && seconds > 0) parts.push(`${rate.toLocaleString("en")} tokens/s`);
   parts.push(`first after ${((clock.first - clock.began) / 1000).toFixed(2)} s`);
   if (clock.by && clock.by !== answer.model) parts.push(`by ${clock.by}`);
   return parts.map((said) => said.replaceAll(" ", "\u00a0")).join(" · "); // lines break between the parts alone
