@@ -6,8 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
 .PHONY: up setup setup-dev test check fix bench browser slow docs lock pebble pebble-check pebble-setup clean
 
-up: setup  ## Run the node on 127.0.0.1:8080 with the model that ships.
-	@$(BIN)/intermodel up
+up: setup  ## Run the node on 127.0.0.1:8080 with the model that ships; ARGS="--port 8081" and the like.
+	@$(BIN)/intermodel up $(ARGS)
 
 setup: $(VENV)/.node  ## Make .venv and install what a node runs on.
 setup-dev: $(VENV)/.dev  ## The same, and what tests and checks need.

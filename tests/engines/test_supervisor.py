@@ -8,8 +8,10 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ import psutil
 import pytest
 
 from intermodel.core import Unavailable, Upstream
-from intermodel.engines import Engines, Facts, Model, Phase, State
+from intermodel.engines import Engines, Facts, Model, Phase, State, sockets
 from intermodel.engines.inspect_gguf import Header, facts
 from intermodel.engines.process import LOG_BYTES, is_healthy, last_lines, trim
 from intermodel.storage import digest_of
@@ -212,6 +214,24 @@ async def test_a_new_file_under_the_same_address_gets_a_new_engine(
     await until(lambda: not old.socket.exists())
 
 
+async def test_an_engine_replaced_while_it_starts_does_not_stay(
+    make_engines: MakeEngines, model: Model, tmp_path: Path
+) -> None:
+    engines = make_engines()
+    moved = dataclasses.replace(model, path=Path(shutil.copy(model.path, tmp_path / "moved.gguf")))
+
+    async def ask(model: Model) -> None:
+        async with engines.lease(model):
+            pass
+
+    first = asyncio.create_task(ask(model))
+    await until(lambda: bool(engines.states()) and only(engines).phase is Phase.STARTING)
+    first.cancel()
+    await ask(moved)
+    await until(lambda: len(engines.states()) == 1)
+    assert len([c for c in psutil.Process().children() if "child.py" in " ".join(c.cmdline())]) == 1
+
+
 async def test_the_least_recently_used_makes_room(make_engines: MakeEngines, model: Model) -> None:
     models = [dataclasses.replace(model, address=f"local/{name}") for name in "abc"]
     need = await estimate(make_engines, model)
@@ -260,7 +280,7 @@ async def test_what_is_in_use_stays_and_those_who_wait_take_turns(make_engines: 
 async def test_a_wait_for_memory_has_an_end(make_engines: MakeEngines, model: Model) -> None:
     other = dataclasses.replace(model, address="local/other")
     memory = await estimate(make_engines, model) + MIB
-    engines = make_engines(memory_bytes=memory, start_timeout_s=0.5)
+    engines = make_engines(memory_bytes=memory, start_timeout_s=2)
     async with engines.lease(model):
         with pytest.raises(Unavailable) as caught:
             async with engines.lease(other):
@@ -357,7 +377,7 @@ def test_a_killed_node_leaves_no_child(tiny_file: Path, tmp_path: Path) -> None:
         [sys.executable, "-c", NODE, str(tiny_file), str(tmp_path), digest_of(tiny_file)], stdout=subprocess.PIPE
     ) as node:
         assert node.stdout
-        pid, socket = node.stdout.readline().decode().split()
+        pid, listening = node.stdout.readline().decode().split()
         child = psutil.Process(int(pid))
         assert child.is_running()
         node.kill()
@@ -365,8 +385,32 @@ def test_a_killed_node_leaves_no_child(tiny_file: Path, tmp_path: Path) -> None:
     while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, "the child outlived its node"
         time.sleep(0.01)
-    assert Path(socket).parent != Path("/tmp")
-    shutil.rmtree(Path(socket).parent, ignore_errors=True)
+    sockets.sweep()
+    assert not Path(listening).parent.exists()
+
+
+def test_only_what_nothing_listens_on_is_swept() -> None:
+    alive, dead, loading, old = (sockets.new() for _ in range(4))
+    os.utime(old.parent, (0, 0))
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as ended:
+        listener.bind(str(alive))
+        listener.listen()
+        ended.bind(str(dead))
+        ended.close()
+        sockets.sweep()
+        assert [path.parent.exists() for path in (alive, dead, loading, old)] == [True, False, True, False]
+    for path in (alive, loading):
+        sockets.discard(path)
+
+
+def test_a_long_folder_for_temporary_files_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ("x" * 90)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 90)))
+    path = sockets.new()
+    assert len(str(path)) < 104
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    sockets.discard(path)
+    assert not path.parent.exists()
 
 
 def test_a_log_is_cut_down_to_its_end(tmp_path: Path) -> None:

@@ -43,6 +43,9 @@ class TextLines(logging.Formatter):
 
 def configure(level: str, style: str) -> None:
     """Send the records of this process to standard error."""
+    # what neither form tells need not be found out for each record (Logging HOWTO, "Optimization")
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     root = logging.getLogger()

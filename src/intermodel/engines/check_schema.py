@@ -20,7 +20,7 @@ import referencing
 MEMORY_BYTES = 2 * 1024**3
 LONGEST_COMPLAINT = 300
 MOST_OPTIONAL = 256
-"""Optional properties of one object: llama.cpp's grammar grows with their square."""
+"""Optional properties of one object; of several, the sum of their squares counts, for so grows llama.cpp's grammar."""
 
 
 def complaint(schema: Any, text: str | None) -> str:
@@ -48,9 +48,13 @@ def _of_schema(schema: Any) -> str:
         return f"{error.json_path}: {error.message}"[:LONGEST_COMPLAINT]
     if schema is False:
         return "nothing satisfies the schema false"
+    squares = 0
     for part in _parts(schema):
         if problem := _of_part(part):
             return problem
+        squares += _optional(part) ** 2
+    if squares > MOST_OPTIONAL**2:
+        return f"it has too many optional properties; {MOST_OPTIONAL} in one object are the most that can be enforced"
     return ""
 
 
@@ -61,12 +65,14 @@ def _of_part(part: dict[str, Any]) -> str:
     pattern = part.get("pattern")
     if isinstance(pattern, str):
         re.compile(pattern)
-    properties = part.get("properties")
-    if isinstance(properties, dict):
-        optional = len(properties.keys() - set(map(str, part.get("required") or ())))
-        if optional > MOST_OPTIONAL:
-            return f"an object has {optional} optional properties; {MOST_OPTIONAL} are the most that can be enforced"
     return ""
+
+
+def _optional(part: dict[str, Any]) -> int:
+    properties, required = part.get("properties"), part.get("required")
+    if not isinstance(properties, dict):
+        return 0
+    return len(properties.keys() - set(map(str, required if isinstance(required, list) else ())))
 
 
 def _parts(schema: Any) -> Iterator[dict[str, Any]]:

@@ -84,7 +84,7 @@ def _serve(wanted: dict[str, Any]) -> Any:
     p.cache_prompt = True
     p.warmup = p.fit_params = p.ui = False
     p.offline = True
-    p.verbosity = 2  # errors and warnings; never prompts
+    p.verbosity = 1  # errors; more would be some lines a call
     try:
         return xllamacpp.Server(p)
     except RuntimeError:  # llama.cpp has logged the reason

@@ -145,12 +145,12 @@ class Engine:
             hint=f"Its log is {self.log}. Mend or replace the file, or start the node again.",
         )
 
-    async def start(self, socket: Path) -> None:
+    async def start(self) -> None:
         """Load the model. Raises `Upstream` if that fails; the crash is counted then."""
         self.phase = Phase.STARTING
         try:
             self.process = await Process.start(
-                self.model, self.wanted, socket=socket, log=self.log, timeout_s=self._settings.start_timeout_s
+                self.model, self.wanted, log=self.log, timeout_s=self._settings.start_timeout_s
             )
         except Ended as error:
             self.crashed(str(error))

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from intermodel.engines import sockets
 from intermodel.engines.facts import Model
 from intermodel.engines.plan import Parameters
 
@@ -44,13 +45,13 @@ class Process:
         self.log = log
 
     @classmethod
-    async def start(cls, model: Model, wanted: Parameters, *, socket: Path, log: Path, timeout_s: float) -> Process:
+    async def start(cls, model: Model, wanted: Parameters, *, log: Path, timeout_s: float) -> Process:
         """Start a child and wait until its model is loaded. Raises `Ended`; no child is left then."""
         try:
             child = await _spawn(model, wanted, log)
         except OSError as error:
             raise Ended(f"no process could be made: {error.strerror}") from error
-        process = cls(child, socket, log)
+        process = cls(child, sockets.new(), log)
         try:
             await process._until_ready(model, wanted, timeout_s)
         except BaseException:
@@ -100,7 +101,7 @@ class Process:
     async def ended(self) -> str:
         """Wait for the end; says how it came and what the log says last."""
         code = await self._child.wait()
-        self.socket.unlink(missing_ok=True)
+        sockets.discard(self.socket)
         how = f"killed by signal {-code}" if code < 0 else f"exit status {code}"
         last = last_lines(self.log)
         return f"{how}: {last}" if last else how
@@ -131,7 +132,7 @@ class Process:
         except TimeoutError:
             self.kill()
             await self._child.wait()
-        self.socket.unlink(missing_ok=True)
+        sockets.discard(self.socket)
 
 
 async def is_healthy(socket: Path, timeout_s: float) -> bool:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import itertools
 import logging
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
 from intermodel.core import IntermodelError, Unavailable
-from intermodel.engines import plan
+from intermodel.engines import plan, sockets
 from intermodel.engines.engine import Endpoint, Engine, Phase, State
 from intermodel.engines.facts import Model
 from intermodel.engines.process import Process, is_healthy, trim
@@ -30,8 +27,6 @@ PULSE_S = 5.0
 STRIKES = 2
 """Looks without an answer after which an engine counts as hung."""
 SETTLE_STEPS, SETTLE_STEP_S = 50, 0.02
-LONGEST_FOLDER = 80
-"""A Unix socket's path has at most 108 bytes on Linux and 104 on macOS."""
 
 
 class Engines:
@@ -43,13 +38,12 @@ class Engines:
         self._pulse_s = pulse_s
         self.memory_bytes = settings.memory_bytes or machine_bytes() * 3 // 4
         self.schemas = Schemas()
-        self._folder = _socket_folder()
-        self._numbers = itertools.count(1)
         self._engines: dict[str, Engine] = {}
         self._retired: set[Engine] = set()
         self._room = asyncio.Lock()
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._swept = False
         self._closed = False
 
     @contextlib.asynccontextmanager
@@ -68,9 +62,10 @@ class Engines:
             except BaseException:
                 engine.permits.release()
                 raise
+            engine.users += 1
         finally:
             engine.waiting -= 1
-        engine.users += 1
+            self._let_go_if_retired(engine)
         try:
             yield engine.endpoint
         finally:
@@ -78,8 +73,7 @@ class Engines:
             engine.last_used = time.monotonic()
             engine.permits.release()
             self._changed.set()
-            if engine in self._retired and engine.is_idle:
-                self._unload(engine)
+            self._let_go_if_retired(engine)
 
     def slots(self, model: Model) -> int:
         """How many answers the model's engine works on at once, or would."""
@@ -105,8 +99,7 @@ class Engines:
         if engine is None:
             return
         self._retired.add(engine)
-        if engine.is_idle:
-            self._unload(engine)
+        self._let_go_if_retired(engine)
         if engine.stopping:
             await asyncio.shield(engine.stopping)
 
@@ -125,7 +118,6 @@ class Engines:
             engine.process = None
             engine.phase = Phase.STOPPED
         await self.schemas.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _engine(self, model: Model) -> Engine:
         """The engine of this very file: a new digest or place under the same address gets a new engine."""
@@ -136,8 +128,7 @@ class Engines:
             return engine
         if engine:
             self._retired.add(engine)
-            if engine.is_idle:
-                self._unload(engine)
+            self._let_go_if_retired(engine)
         wanted = plan.parameters(model.facts, model.size, self._settings, _cores(), self.memory_bytes)
         path = self._logs / f"engine-{model.address.replace('/', '-')}.log"
         engine = self._engines[model.address] = Engine(model, wanted, self._settings, path)
@@ -175,20 +166,27 @@ class Engines:
                 await engine.stopping
             engine.phase = Phase.STARTING
             await asyncio.sleep(engine.back_off_s())
+            await self._sweep_once()
             await engine.verify()
             async with self._room:
                 await self._make_room(engine)
                 engine.held_bytes = engine.wanted.bytes
-            await engine.start(self._folder / f"{next(self._numbers)}.sock")
+            await engine.start()
         finally:
             engine.starting = None
             if engine.phase is not Phase.READY:
                 engine.held_bytes = 0
             if engine.phase is Phase.STARTING:
                 engine.phase = Phase.STOPPED
+            if engine.process:
+                engine.caring = self._task(self._care(engine, engine.process))
             self._changed.set()
-        assert engine.process
-        engine.caring = self._task(self._care(engine, engine.process))
+            self._let_go_if_retired(engine)
+
+    async def _sweep_once(self) -> None:
+        if not self._swept:
+            self._swept = True
+            await asyncio.to_thread(sockets.sweep)
 
     async def _make_room(self, engine: Engine) -> None:
         """Unload what is idle, or wait for what is in use, until `engine` fits."""
@@ -232,10 +230,15 @@ class Engines:
     def _named(self, keys: tuple[int, ...]) -> list[Engine]:
         return [engine for engine in self._all() if id(engine) in keys]
 
+    def _let_go_if_retired(self, engine: Engine) -> None:
+        if engine in self._retired and engine.is_idle:
+            self._unload(engine)
+
     def _unload(self, engine: Engine) -> None:
         """Begin to end an engine that nobody uses; its memory counts as held until it is gone."""
-        self._retired.discard(engine)
         if engine.process is None:
+            if engine.starting is None and engine.stopping is None:
+                self._retired.discard(engine)
             return
         if engine.caring and engine.caring is not asyncio.current_task():
             engine.caring.cancel()
@@ -247,6 +250,7 @@ class Engines:
         await process.stop()
         engine.held_bytes = 0
         engine.stopping = None
+        self._retired.discard(engine)
         self._changed.set()
 
     async def _care(self, engine: Engine, process: Process) -> None:
@@ -267,6 +271,7 @@ class Engines:
             log.error("the engine of %s is given up; its log is %s", engine.model.address, engine.log)
         elif engine not in self._retired:
             self._start(engine)
+        self._let_go_if_retired(engine)
 
     async def _watch(self, engine: Engine, process: Process, ended: asyncio.Future[str]) -> str | None:
         """Why the engine ended; None if it has been idle for so long that it may go."""
@@ -310,14 +315,6 @@ def machine_bytes() -> int:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _socket_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="intermodel-")  # mode 0700
-    if len(folder) <= LONGEST_FOLDER:
-        return Path(folder)
-    Path(folder).rmdir()
-    return Path(tempfile.mkdtemp(prefix="intermodel-", dir="/tmp"))
 
 
 def _gib(count: int) -> str:

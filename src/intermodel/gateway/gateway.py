@@ -53,7 +53,7 @@ class Reply:
         self._usage = usage_of(head) if self._tail is None else None
         self._outcome = "left"
         self._over = False
-        gateway.metrics.first.labels(self.address).observe(time.monotonic() - started)
+        gateway.metrics.of(self.address).first.observe(time.monotonic() - started)
 
     @property
     def streamed(self) -> bool:
@@ -64,7 +64,7 @@ class Reply:
         if self._over:
             return b""
         try:
-            with self._gateway.interruptible():
+            with self._gateway.interruptible:
                 chunk = self._head or (await self._answer.read() if self._tail else b"")
             self._head = b""
             if self._tail is None:
@@ -101,6 +101,9 @@ class Gateway:
         self._limits = limits
         self._running: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self.interruptible = _Interruptible(self)
+        """A block in which a cancellation by `stop` surfaces as `Unavailable`; any other goes through."""
+        metrics.running.set_function(lambda: len(self._running))
 
     async def call(self, call: Call) -> Reply:
         """The answer of the first candidate that gives a first token (or, not streamed, a whole answer).
@@ -129,14 +132,14 @@ class Gateway:
                     break
             else:
                 return Reply(self, candidate, answer, head, started, tuple(failed))
-        self.metrics.calls.labels(failed[-1].address, "failed").inc()
+        self.metrics.of(failed[-1].address).ended["failed"].inc()
         raise _told(failed)
 
     async def _begin(self, call: Call, candidate: Candidate) -> tuple[Answer, bytes]:
         """The candidate's answer, and its bytes up to the first token (all of them if it is not streamed)."""
         target = candidate.target
         try:
-            with self.interruptible():
+            with self.interruptible:
                 async with asyncio.timeout(self._limits.first_token_s):
                     answer = await self._providers[target.provider].call(call, target.upstream)
                     try:
@@ -164,25 +167,17 @@ class Gateway:
         assert task is not None
         if task not in self._running:
             self._running.add(task)
-            self.metrics.running.inc()
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        self.metrics.running.dec()
+            task.add_done_callback(self._running.discard)
 
     def settle(self, address: str, outcome: str, started: float, usage: dict[str, Any] | None) -> None:
         """Account for a call that is over."""
-        self.metrics.calls.labels(address, outcome).inc()
-        self.metrics.duration.labels(address).observe(time.monotonic() - started)
-        for kind in ("prompt_tokens", "completion_tokens"):
+        counted = self.metrics.of(address)
+        counted.ended[outcome].inc()
+        counted.duration.observe(time.monotonic() - started)
+        for kind, counter in counted.tokens.items():
             amount = (usage or {}).get(kind)
             if isinstance(amount, int):
-                self.metrics.tokens.labels(address, kind.removesuffix("_tokens")).inc(amount)
-
-    def interruptible(self) -> _Interruptible:
-        """A block in which a cancellation by `stop` surfaces as `Unavailable`; any other goes through."""
-        return _Interruptible(self)
+                counter.inc(amount)
 
     @property
     def stopping(self) -> bool:

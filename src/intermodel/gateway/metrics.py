@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -9,6 +10,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from intermodel.engines import Phase, State
+
+OUTCOMES = ("ok", "left", "broken", "failed")
+"""How a call ends: whole, with the caller gone, with the answer broken off, or without one."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -30,12 +34,23 @@ class _EngineStates(Collector):
         return iter((ready, rss, restarts))
 
 
+class ModelMetrics:
+    """What is counted of one model's calls. Prometheus finds a counter by its labels slowly; this keeps them."""
+
+    def __init__(self, metrics: Metrics, address: str) -> None:
+        self.first = metrics.first.labels(address)
+        self.duration = metrics.duration.labels(address)
+        self.ended = {outcome: metrics.calls.labels(address, outcome) for outcome in OUTCOMES}
+        self.tokens = {f"{kind}_tokens": metrics.tokens.labels(address, kind) for kind in ("prompt", "completion")}
+
+
 class Metrics:
     """One registry for a node; nothing is registered globally, so that two nodes can live in one process."""
 
     def __init__(self, engine_states: Callable[[], Sequence[State]]) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(_EngineStates(engine_states))
+        self.of = functools.cache(functools.partial(ModelMetrics, self))
         self.calls = Counter(
             "intermodel_calls", "Calls that ended, by model and outcome.", ["model", "outcome"], registry=self.registry
         )

@@ -8,6 +8,7 @@ name must resolve to public addresses unless the deployment says `private = true
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 from dataclasses import dataclass
@@ -157,7 +158,7 @@ class Http:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence_s),
+                timeout=_timeout(silence_s),
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(error.__cause__, Invalid):
@@ -190,6 +191,11 @@ class Http:
             await session.close()
         self._sessions.clear()
         await asyncio.sleep(0)  # lets aiohttp's transports notice
+
+
+@functools.cache
+def _timeout(silence_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=silence_s)
 
 
 def broken(name: str, error: BaseException) -> Upstream:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from intermodel.core import Call, IntermodelError, Invalid, Kind, Upstream
+from intermodel.core import Call, IntermodelError, Invalid, Kind, NotFound, Upstream
 from intermodel.engines import Endpoint, Engines, Library, Model
 from intermodel.providers.answer import EVENTS, JSON, Answer, Generated
 from intermodel.providers.http import Http, Origin, Response
@@ -67,7 +67,11 @@ class LlamaCpp:
         model, read = self._models.get(address, (None, 0.0))
         if model is None or time.monotonic() - read > FRESH_S:
             self._models.pop(address, None)
-            model = await self._library.find(address)
+            try:
+                model = await self._library.find(address)
+            except NotFound:
+                await self._engines.unload(address)
+                raise
             self._models[address] = (model, time.monotonic())
         return model
 
