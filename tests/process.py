@@ -36,7 +36,8 @@ class Up:
         return {"Authorization": f"Bearer {self.token}"}
 
     def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Send a signal and wait; returns the exit code."""

@@ -136,6 +136,11 @@ async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Fin
         yield Finding("database", Level.GOOD, f"{database.dialect} answers and is up to date")
         for model in await Library(database, Blobs(folder.blobs)).all():
             yield await asyncio.to_thread(_model, model)
+            if model.address in settings.deployments or model.address in settings.aliases:
+                yield Finding(
+                    f"model {model.address}", Level.DOUBT, "a deployment or alias of the same name hides it",
+                    "Rename one of them.",
+                )  # fmt: skip
     except IntermodelError as error:
         yield Finding("database", Level.BAD, error.message, error.hint)
     finally:

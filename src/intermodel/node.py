@@ -73,7 +73,7 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
             for name, deployment in settings.deployments.items()
         }
         providers[LOCAL] = LlamaCpp(library, engines, http)
-        catalog = Catalog(library, settings.deployments, settings.aliases)
+        catalog = Catalog(library, engines, settings.deployments, settings.aliases)
         gateway = Gateway(catalog, providers, settings.limits, Metrics(engines.states))
         stack.push_async_callback(gateway.stop, 0)
         auth = Auth(tokens, folder.secret())

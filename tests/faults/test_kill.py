@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -59,7 +59,7 @@ def last_event(received: bytes) -> dict[str, object]:
 
 
 def alive(children: list[psutil.Process]) -> list[psutil.Process]:
-    _, left = psutil.wait_procs(children, timeout=5)
+    left: list[psutil.Process] = psutil.wait_procs(children, timeout=5)[1]
     return left
 
 

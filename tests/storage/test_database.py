@@ -6,16 +6,22 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.engine import Connection
 
 from intermodel.core import Invalid, Unavailable
 from intermodel.storage import Database
+from intermodel.storage.database import MIGRATIONS
 from intermodel.storage.tables import metadata, tokens
 
 
 def row(number: int) -> dict[str, Any]:
     return {"id": str(number), "hash": str(number), "name": "x", "created": datetime.now(UTC)}
+
+
+def scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
 
 
 async def count(database: Database) -> int:
@@ -36,6 +42,12 @@ async def test_opening_twice_changes_nothing(database: Database) -> None:
         await db.execute(insert(tokens).values(row(1)))
     await database.open()
     assert await count(database) == 1
+
+
+def test_migration_files_are_named_after_their_revisions() -> None:
+    found = {Path(script.path).name.partition("_")[0]: script.revision for script in scripts().walk_revisions()}
+    assert all(name == revision for name, revision in found.items())
+    assert max(found) == scripts().get_current_head()
 
 
 async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:

@@ -91,6 +91,7 @@ def convert(folder: Path, out: Path, *, quantise: Quantisation = "f16") -> None:
         _write_tokenizer(writer, folder, shape.vocabulary, config, tokenizer)
         _write_tensors(writer, plan, shape, quantise)
         writer.close()
+        part.chmod(0o644)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
@@ -283,7 +284,8 @@ def _llama3_factors(shape: _Shape) -> NDArray[np.float32] | None:
     rates = shape.theta ** -(np.arange(0, shape.head, 2, dtype=np.float64) / shape.head)
     turns = it["original_max_position_embeddings"] * rates / (2 * math.pi)
     smooth = np.clip((turns - it["low_freq_factor"]) / (it["high_freq_factor"] - it["low_freq_factor"]), 0, 1)
-    return (1 / ((1 - smooth) / it["factor"] + smooth)).astype(np.float32)
+    factors: NDArray[np.float32] = (1 / ((1 - smooth) / it["factor"] + smooth)).astype(np.float32)
+    return factors
 
 
 def _pre_tokenizer(tokenizer: Json) -> str:

@@ -75,6 +75,10 @@ class Engines:
             self._changed.set()
             self._let_go_if_retired(engine)
 
+    def context_length(self, model: Model) -> int:
+        """Tokens that fit into one call of the model here, which may be fewer than its header says."""
+        return self._wanted(model).context
+
     def slots(self, model: Model) -> int:
         """How many answers the model's engine works on at once, or would."""
         return self._engine(model).wanted.slots
@@ -119,6 +123,9 @@ class Engines:
             engine.phase = Phase.STOPPED
         await self.schemas.close()
 
+    def _wanted(self, model: Model) -> plan.Parameters:
+        return plan.parameters(model.facts, model.size, self._settings, _cores(), self.memory_bytes)
+
     def _engine(self, model: Model) -> Engine:
         """The engine of this very file: a new digest or place under the same address gets a new engine."""
         if self._closed:
@@ -129,7 +136,7 @@ class Engines:
         if engine:
             self._retired.add(engine)
             self._let_go_if_retired(engine)
-        wanted = plan.parameters(model.facts, model.size, self._settings, _cores(), self.memory_bytes)
+        wanted = self._wanted(model)
         path = self._logs / f"engine-{model.address.replace('/', '-')}.log"
         engine = self._engines[model.address] = Engine(model, wanted, self._settings, path)
         return engine

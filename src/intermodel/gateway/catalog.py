@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 from intermodel.core import Capability
-from intermodel.engines import Library, Model
+from intermodel.engines import Engines, Library, Model
 from intermodel.gateway.choose import Directory, Target
 from intermodel.settings import Alias, Deployment
 
@@ -19,8 +19,15 @@ class Catalog:
 
     FRESH_S = 2.0
 
-    def __init__(self, library: Library, deployments: Mapping[str, Deployment], aliases: Mapping[str, Alias]) -> None:
+    def __init__(
+        self,
+        library: Library,
+        engines: Engines,
+        deployments: Mapping[str, Deployment],
+        aliases: Mapping[str, Alias],
+    ) -> None:
         self._library = library
+        self._engines = engines
         self._remote = {name: _remote(name, deployment) for name, deployment in deployments.items()}
         self._aliases = {name: alias.candidates for name, alias in aliases.items()}
         self._models: Mapping[str, Model] = {}
@@ -37,10 +44,20 @@ class Catalog:
         known = wanted is None or wanted in self._directory.targets or wanted in self._aliases
         if not known or time.monotonic() - self._renewed > self.FRESH_S:
             self._models = {model.address: model for model in await self._library.all()}
-            local = {address: _local(model) for address, model in self._models.items()}
+            local = {address: self._local(model) for address, model in self._models.items()}
             self._directory = Directory(local | self._remote, self._aliases)
             self._renewed = time.monotonic()
         return self._directory
+
+    def _local(self, model: Model) -> Target:
+        return Target(
+            address=model.address,
+            provider=LOCAL,
+            upstream=model.address,
+            local=True,
+            capabilities=model.facts.capabilities,
+            context_length=self._engines.context_length(model),
+        )
 
 
 def _remote(name: str, deployment: Deployment) -> Target:
@@ -51,18 +68,4 @@ def _remote(name: str, deployment: Deployment) -> Target:
         local=False,
         capabilities=frozenset(map(Capability, deployment.capabilities)),
         context_length=deployment.context_length,
-    )
-
-
-_LOCAL_ABLE = frozenset(Capability) - {Capability.VISION}
-
-
-def _local(model: Model) -> Target:
-    return Target(
-        address=model.address,
-        provider=LOCAL,
-        upstream=model.address,
-        local=True,
-        capabilities=_LOCAL_ABLE,
-        context_length=model.facts.context_length,
     )
