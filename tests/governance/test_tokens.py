@@ -2,8 +2,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from intermodel.core import NotFound, Unauthenticated
 from intermodel.governance import Tokens
@@ -28,6 +31,31 @@ async def test_a_token_is_known_by_its_text_alone(tokens: Tokens, tmp_path: Path
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert text.encode() not in kept
     assert text.split("_")[2][:64].encode() not in kept
+
+
+async def test_callers_at_once_share_one_query(tokens: Tokens) -> None:
+    _, text = await tokens.create("app")
+    asked: list[str] = []
+
+    def note(*said: Any) -> None:
+        asked.append(said[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(20):
+                group.create_task(tokens.verify(text))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert len(asked) == 1
+
+
+async def test_a_caller_who_leaves_takes_nobody_along(tokens: Tokens) -> None:
+    _, text = await tokens.create("app")
+    first, second = (asyncio.create_task(tokens.verify(text)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).name == "app"
 
 
 @pytest.mark.parametrize("text", ["", "x", "im_", "im_000000000000_" + "0" * 72, "\udcff", "a" * 100_000])

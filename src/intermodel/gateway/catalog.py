@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 
@@ -33,6 +34,7 @@ class Catalog:
         self._models: Mapping[str, Model] = {}
         self._directory = Directory()
         self._renewed = float("-inf")
+        self._renewing = asyncio.Lock()
 
     async def models(self) -> Mapping[str, Model]:
         """The models of this machine, by address."""
@@ -42,12 +44,21 @@ class Catalog:
     async def directory(self, wanted: str | None = None) -> Directory:
         """What can be called now; always looked up afresh when `wanted` was not there."""
         known = wanted is None or wanted in self._directory.targets or wanted in self._aliases
-        if not known or time.monotonic() - self._renewed > self.FRESH_S:
-            self._models = {model.address: model for model in await self._library.all()}
-            local = {address: self._local(model) for address, model in self._models.items()}
-            self._directory = Directory(local | self._remote, self._aliases)
-            self._renewed = time.monotonic()
+        if not (known and self._is_fresh):
+            async with self._renewing:  # many may wait here, of whom the first looks it up for all
+                if not (known and self._is_fresh):
+                    await self._renew()
         return self._directory
+
+    @property
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._renewed <= self.FRESH_S
+
+    async def _renew(self) -> None:
+        self._models = {model.address: model for model in await self._library.all()}
+        local = {address: self._local(model) for address, model in self._models.items()}
+        self._directory = Directory(local | self._remote, self._aliases)
+        self._renewed = time.monotonic()
 
     def _local(self, model: Model) -> Target:
         return Target(

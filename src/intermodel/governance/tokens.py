@@ -5,6 +5,7 @@ The checksum (CRC-32) lets a secret scanner tell a real token from a look-alike 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -62,6 +63,7 @@ class Tokens:
         self._database = database
         self._secret = secret
         self._seen: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Task[Caller | None]] = {}
 
     async def create(self, name: str, *, lasts: timedelta | None = None) -> tuple[Token, str]:
         """A new token and its text, which is not kept and cannot be shown again."""
@@ -87,7 +89,7 @@ class Tokens:
         digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16, key=self._secret).digest()
         remembered = self._seen.get(digest)
         if remembered is None or now - remembered[0] > self.REMEMBERED_S:
-            remembered = now, await self._look_up(text)
+            remembered = now, await self._look_up_once(digest, text)
             self._seen[digest] = remembered
             self._seen.move_to_end(digest)
             if len(self._seen) > self._REMEMBERED:
@@ -141,6 +143,14 @@ class Tokens:
                 )
             )
         self._seen.clear()
+
+    async def _look_up_once(self, digest: bytes, text: str) -> Caller | None:
+        """What `_look_up` says; callers who ask at the same time share one query."""
+        asked = self._asked.get(digest)
+        if asked is None:
+            asked = self._asked[digest] = asyncio.create_task(self._look_up(text))
+            asked.add_done_callback(lambda _: self._asked.pop(digest))
+        return await asyncio.shield(asked)
 
     async def _look_up(self, text: str) -> Caller | None:
         if text.startswith("im_") and not well_formed(text):

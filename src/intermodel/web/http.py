@@ -95,6 +95,7 @@ class Watch:
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self._watcher.cancel()
+        del self._watcher  # its CancelledError leads back here: a ring would be left to the garbage collector
         if self.left and kind is not None and issubclass(kind, asyncio.CancelledError):
             self._task.uncancel()
             return True
