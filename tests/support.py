@@ -15,6 +15,7 @@ import uvicorn
 
 from intermodel.node import Node, build
 from intermodel.settings import Deployment, Engines, Settings
+from intermodel.web.server import server_config
 
 TOKEN = "a-token-that-only-tests-use"
 NO_ENGINES = Engines(shipped=False)
@@ -58,12 +59,6 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-def _config(node: Node) -> uvicorn.Config:
-    return uvicorn.Config(
-        node.app, lifespan="off", log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1
-    )
-
-
 @contextlib.contextmanager
 def running(settings: Settings) -> Iterator[Running]:
     """A node that serves `settings` on a free port of loopback for the length of the block."""
@@ -76,7 +71,7 @@ def running(settings: Settings) -> Iterator[Running]:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             async with build(settings) as node:
-                server = _Server(_config(node))
+                server = _Server(server_config(node.app, settings.limits, timeout_graceful_shutdown=1))
                 server.ready = started
                 url = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 ready.append(Running(url, node.new_token or TOKEN, node, asyncio.get_running_loop()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,16 +31,10 @@ class Upstream:
         self.bodies.append(body)
         self.keys.append(request.headers.get("Authorization"))
         how = body["model"]
-        if how.startswith("status-"):
-            status = int(how.split("-")[1])
-            error = {"message": f"said {status}", "code": "the_code", "param": "p", "type": "t"}
-            return web.json_response({"error": error}, status=status, headers={"Retry-After": "7"})
-        if how == "html":
-            return web.Response(text="<html>Bad gateway</html>", status=502, content_type="text/html")
         if how == "redirect":
             raise web.HTTPFound("http://169.254.169.254/v1/secret")
-        if how == "empty":
-            return web.Response(body=b"", content_type="application/json")
+        if (odd := _odd(how, body)) is not None:
+            return odd
         if body.get("stream"):
             return await self._stream(request, how)
         try:
@@ -65,6 +59,24 @@ class Upstream:
             self.left.set()
             raise
         return response
+
+
+def _odd(how: str, body: dict[str, Any]) -> web.Response | None:
+    """What is no answer, or None where one is to be given."""
+    if how.startswith("status-"):
+        error = {"message": f"said {how}", "code": "the_code", "param": "p", "type": "t"}
+        return web.json_response({"error": error}, status=int(how[7:]), headers={"Retry-After": "7"})
+    quoted = {"error": {"message": f"bad prompt: {body.get('messages')}"}}
+    odd: dict[str, Callable[[], web.Response]] = {
+        "html": lambda: web.Response(text="<html>Bad gateway</html>", status=502, content_type="text/html"),
+        "json-to-stream": lambda: web.json_response(whole(how)),
+        "page": lambda: web.Response(text="<html>Welcome</html>", content_type="text/html"),
+        "error-in-200": lambda: web.json_response({"error": {"message": "overloaded"}}),
+        "list": lambda: web.json_response([1]),
+        "quotes": lambda: web.json_response(quoted, status=400),
+        "empty": lambda: web.Response(body=b"", content_type="application/json"),
+    }
+    return odd[how]() if how in odd else None
 
 
 def event(data: Any) -> bytes:

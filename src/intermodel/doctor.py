@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import stat
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from intermodel.settings import Deployment, Settings
 from intermodel.settings.load import key
 from intermodel.storage import Blobs, Database, DataFolder, digest_of
 from intermodel.storage.folder import MIN_FREE_BYTES
+from intermodel.web.server import listen
 
 COMFORT_BYTES = 2 * 1024**3
 """Below this much free disk the next model may not fit."""
@@ -65,7 +65,7 @@ def _folder(folder: DataFolder) -> Finding:
     if not folder.path.exists():
         return Finding("data folder", Level.GOOD, f"{folder.path} will be made on the first start")
     try:
-        folder.prepare()
+        folder.probe()
     except IntermodelError as error:
         return Finding("data folder", Level.BAD, error.message, error.hint)
     mode = stat.S_IMODE(folder.path.stat().st_mode)
@@ -105,14 +105,10 @@ def _port(settings: Settings, folder: DataFolder) -> Finding:
         return Finding("node", Level.GOOD, f"running at {url} ({folder.holder()})")
     if settings.port == 0:
         return Finding("port", Level.GOOD, "a free one will be taken")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            return Finding(
-                "port", Level.BAD, f"{settings.host}:{settings.port}: {error.strerror}", "Choose another with --port."
-            )
+    try:
+        listen(settings.host, settings.port).close()
+    except IntermodelError as error:
+        return Finding("port", Level.BAD, error.message, error.hint)
     return Finding("port", Level.GOOD, f"{settings.host}:{settings.port} is free")
 
 
@@ -130,9 +126,14 @@ def _llama() -> Finding:
 
 
 async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Finding]:
+    if not settings.database and not folder.sqlite.exists():
+        yield Finding("database", Level.GOOD, "will be made on the first start")
+        return
     database = Database(settings.database, default=folder.sqlite)
     try:
-        await database.open()
+        if not await database.is_current():
+            yield Finding("database", Level.GOOD, f"{database.dialect} answers; the next start brings it up to date")
+            return
         yield Finding("database", Level.GOOD, f"{database.dialect} answers and is up to date")
         for model in await Library(database, Blobs(folder.blobs)).all():
             yield await asyncio.to_thread(_model, model)

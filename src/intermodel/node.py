@@ -57,6 +57,7 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
         database = Database(settings.database, default=folder.sqlite)
         stack.push_async_callback(database.close)
         await database.open()
+        await database.claim(folder.node_id())
         tokens = Tokens(database, folder.secret())
         new_token = await _first_token(tokens, settings)
 
@@ -83,10 +84,8 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
 
 async def _first_token(tokens: Tokens, settings: Settings) -> str | None:
     """Accept INTERMODEL_TOKEN; otherwise make a token if there is no valid one, and return it."""
-    if settings.token is not None:
-        await tokens.accept(settings.token.get_secret_value())
-        return None
-    if await tokens.owner() is not None:
+    await tokens.accept(settings.token.get_secret_value() if settings.token else None)
+    if settings.token is not None or await tokens.owner() is not None:
         return None
     return (await tokens.create(FIRST_TOKEN))[1]
 

@@ -44,7 +44,7 @@ def test_up_says_where_it_is_in_one_line_and_ends_on_ctrl_c(tmp_path: Path) -> N
 
 
 def test_the_environment_gives_the_token(tmp_path: Path) -> None:
-    with up(tmp_path / "data", config=ECHO, environ={"INTERMODEL_TOKEN": "sesame"}) as node:
+    with up(tmp_path / "data", config=ECHO, environ={"INTERMODEL_TOKEN": "open-sesame-now"}) as node:
         assert "token" not in node.said
         assert httpx2.get(f"{node.api}/models", headers=node.headers).status_code == 200
 

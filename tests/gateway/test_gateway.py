@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -12,13 +14,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from intermodel.settings import Alias, Deployment, Limits
+from intermodel.cli.logs import JsonLines
+from intermodel.settings import Alias, Deployment, Engines, Limits
+from tests.engines import tiny
 from tests.support import Running, running, settings_for
 from tests.upstream import DONE, Upstream
 
-HOWS = ["ok", "cut", "cut-before", "error-first", "error-later", "no-done", "unfinished", "slow", "hang", "html",
-        "redirect", "empty", "status-400", "status-401", "status-404", "status-413", "status-429", "status-500",
-        "status-503"]  # fmt: skip
+HOWS = [
+    *("ok", "cut", "cut-before", "error-first", "error-later", "no-done", "unfinished", "slow", "hang"),
+    *("html", "redirect", "empty", "json-to-stream", "page", "error-in-200", "list", "quotes"),
+    *(f"status-{status}" for status in (400, 401, 404, 413, 429, 500, 503)),
+]
 
 
 @pytest.fixture
@@ -38,7 +44,7 @@ def node(tmp_path: Path, upstream_server: Upstream) -> Iterator[Running]:
 
 
 def ask(node: Running, model: str, *, stream: bool = False, **more: Any) -> httpx2.Response:
-    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream, **more}
+    body = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream} | more
     return httpx2.post(f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=20)
 
 
@@ -80,6 +86,62 @@ def test_a_stream_that_fails_before_its_first_token_is_tried_elsewhere(node: Run
     response = ask(node, f"{how}-then-ok", stream=True)
     assert text_of(response) == "one two"
     assert response.headers["x-intermodel-model"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("how", "stream"),
+    [("json-to-stream", True), ("page", False), ("page", True), ("error-in-200", False), ("list", False)],
+)
+def test_what_is_not_an_answer_is_not_given_for_one(node: Running, how: str, stream: bool) -> None:
+    alone = ask(node, how, stream=stream)
+    assert alone.status_code == 502
+    assert alone.json()["error"]["code"] in ("upstream_protocol", "upstream_error")
+    answered = ask(node, f"{how}-then-ok", stream=stream)
+    assert answered.headers["x-intermodel-model"] == "ok"
+
+
+def test_a_candidate_whose_context_is_too_short_is_passed_over(tmp_path: Path, upstream_server: Upstream) -> None:
+    # a real engine with a short context stands first
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    tiny.write(watched / "tiny.gguf")
+    settings = settings_for(
+        tmp_path / "data",
+        engines=Engines(shipped=False, watch=watched),
+        deployments={"ok": Deployment(base_url=upstream_server.base, model="ok")},
+        aliases={"both": Alias(candidates=("local/tiny", "ok"))},
+    )
+    with running(settings) as node:
+        until = time.monotonic() + 20
+        while httpx2.get(f"{node.api}/models/local/tiny", headers=node.headers).status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        long = [{"role": "user", "content": "word " * 30_000}]
+        assert ask(node, "both", messages=long).headers["x-intermodel-model"] == "ok"
+        assert ask(node, "local/tiny", messages=long).json()["error"]["code"] == "context_length_exceeded"
+
+
+def test_an_upstream_that_quotes_the_prompt_puts_nothing_into_the_log(
+    node: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        response = ask(node, "quotes", messages=[{"role": "user", "content": "the-canary-sings"}])
+    assert "the-canary-sings" in response.text
+    assert all("the-canary-sings" not in JsonLines().format(r) for r in caplog.records if "intermodel" in r.name)
+
+
+def test_a_node_that_stops_begins_no_new_attempt(node: Running, upstream_server: Upstream) -> None:
+    answers: list[httpx2.Response] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(node, "hang-then-ok")))
+    thread.start()
+    until = time.monotonic() + 10
+    while not upstream_server.bodies:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    asyncio.run_coroutine_threadsafe(node.node.gateway.stop(0.1), node.loop).result(10)
+    thread.join()
+    assert answers[0].json()["error"]["code"] == "node_stopping"
+    assert [body["model"] for body in upstream_server.bodies] == ["hang"]
 
 
 @pytest.mark.parametrize("how", ["status-400", "status-413"])
@@ -152,6 +214,9 @@ def test_when_the_client_leaves_the_upstream_is_left_within_a_second(
     began = time.monotonic()
     assert upstream_server.left.wait(5)
     assert time.monotonic() - began < 1
+    time.sleep(0.1)
+    metrics = httpx2.get(f"{node.url}/metrics", headers=node.headers).text
+    assert f'intermodel_calls_total{{model="{body["model"]}",outcome="left"}} 1.0' in metrics
 
 
 def test_too_many_calls_at_once_are_turned_away(node: Running) -> None:
@@ -168,8 +233,6 @@ def test_too_many_calls_at_once_are_turned_away(node: Running) -> None:
 
 
 def test_stopping_ends_streams_with_an_error_event(node: Running) -> None:
-    import asyncio
-
     body = {"model": "slow", "messages": [{"role": "user", "content": "hi"}], "stream": True}
     with httpx2.stream("POST", f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=20) as response:
         pieces = response.iter_bytes()
@@ -190,4 +253,5 @@ def test_calls_are_counted_without_saying_what_was_said(node: Running) -> None:
     assert 'intermodel_calls_total{model="ok",outcome="ok"} 2.0' in text
     assert 'intermodel_tokens_total{kind="completion",model="ok"} 4.0' in text
     assert 'intermodel_calls_total{model="status-500",outcome="failed"} 1.0' in text
+    assert 'intermodel_attempts_failed_total{code="status_500",model="status-500"} 1.0' in text
     assert "intermodel_calls_running 0.0" in text

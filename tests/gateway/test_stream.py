@@ -14,8 +14,8 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(ends) if a != b]
 
 
-def watched(chunks: list[bytes]) -> Tail:
-    tail = Tail()
+def watched(chunks: list[bytes], choices: int = 1) -> Tail:
+    tail = Tail(choices)
     for chunk in chunks:
         tail.watch(chunk)
     return tail
@@ -43,7 +43,32 @@ def test_a_forgotten_done_is_added(places: list[int]) -> None:
 
 
 def test_an_error_event_ends_a_stream_by_itself() -> None:
-    assert watched([ROLE, event({"error": {"message": "x"}})]).end("x") == b""
+    tail = watched([ROLE, event({"error": {"message": "x"}})])
+    assert tail.end("x") == b""
+    assert tail.failed
+
+
+@given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
+def test_one_of_two_answers_is_not_all(places: list[int]) -> None:
+    with pytest.raises(Upstream, match="middle of the answer"):
+        watched(cut(ROLE + delta("one") + delta(None, "stop"), places), choices=2).end("x")
+    both = ROLE + delta("one") + delta(None, "stop") + delta(None, "length")
+    assert watched(cut(both, places), choices=2).end("x") == DONE
+
+
+@given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
+def test_words_that_look_like_an_end_are_none(places: list[int]) -> None:
+    said = ROLE + delta('data: [DONE] "finish_reason":"stop" data: {"error": {}}')
+    with pytest.raises(Upstream, match="middle of the answer"):
+        watched(cut(said, places)).end("x")
+    empty = event({"error": None, "choices": []})
+    with pytest.raises(Upstream, match="middle of the answer"):
+        watched(cut(empty + delta("one"), places)).end("x")
+
+
+@pytest.mark.parametrize("odd", [{"choices": [None]}, {"choices": [{"delta": "x"}]}, {"choices": 7}, {"choices": {}}])
+def test_odd_events_are_no_tokens(odd: dict[str, object]) -> None:
+    assert not begun(event(odd), "x")
 
 
 def test_it_begins_with_the_first_token() -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from intermodel.core import NotFound, Unauthenticated
+from intermodel.core import Conflict, NotFound, Unauthenticated
 from intermodel.governance import Tokens
 from intermodel.governance.tokens import well_formed
 from intermodel.storage import Database
@@ -107,9 +107,25 @@ async def test_revoking_needs_one_that_is_valid_and_unambiguous(tokens: Tokens) 
 
 
 async def test_the_token_of_the_environment_replaces_the_one_before(tokens: Tokens) -> None:
-    await tokens.accept("first")
-    await tokens.accept("second\n")
-    assert (await tokens.verify("second")).name == "INTERMODEL_TOKEN"
+    await tokens.accept("the first of them")
+    await tokens.accept("the second of them\n")
+    assert (await tokens.verify("the second of them")).name == "INTERMODEL_TOKEN"
     with pytest.raises(Unauthenticated):
-        await tokens.verify("first")
+        await tokens.verify("the first of them")
     assert len(await tokens.all()) == 1
+
+
+async def test_the_token_of_the_environment_ends_when_it_is_no_longer_given(tokens: Tokens) -> None:
+    await tokens.accept("only for a while")
+    await tokens.accept(None)
+    with pytest.raises(Unauthenticated):
+        await tokens.verify("only for a while")
+
+
+async def test_a_token_of_this_node_may_be_given_in_the_environment(tokens: Tokens) -> None:
+    token, text = await tokens.create("app")
+    await tokens.accept(text)
+    assert (await tokens.verify(text)).token_id == token.id
+    await tokens.revoke(token.id)
+    with pytest.raises(Conflict, match="revoked"):
+        await tokens.accept(text)

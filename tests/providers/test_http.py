@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from intermodel.core import Invalid
+from intermodel.core import Invalid, Upstream
 from intermodel.providers.http import Http, Origin, _Checked, reachable
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"]
@@ -43,7 +43,7 @@ async def test_a_name_that_resolves_to_this_machine_needs_to_be_meant(monkeypatc
         return found
 
     monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", resolve)
-    with pytest.raises(Invalid, match=r"resolves to 127\.0\.0\.1"):
+    with pytest.raises(Upstream, match=r"resolves to 127\.0\.0\.1"):
         await _Checked(private=False).resolve("rebound.test", 80)
     assert await _Checked(private=True).resolve("rebound.test", 80) == found
     assert await _Checked(private=False).resolve("localhost", 80) == found
@@ -56,7 +56,7 @@ async def test_the_refusal_reaches_the_caller_as_it_is(monkeypatch: pytest.Monke
     monkeypatch.setattr("aiohttp.ThreadedResolver.resolve", resolve)
     http = Http()
     try:
-        with pytest.raises(Invalid, match="private = true"):
+        with pytest.raises(Upstream, match="private = true"):
             await http.post(Origin("http://internal.test/v1"), "/x", b"", headers={}, silence_s=5, name="x")
     finally:
         await http.close()

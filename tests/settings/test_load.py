@@ -27,10 +27,10 @@ def test_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
 
 
 def test_the_token_comes_from_the_environment_and_is_not_shown(tmp_path: Path) -> None:
-    settings = load(write(tmp_path, ""), {"INTERMODEL_TOKEN": "sesame"})
+    settings = load(write(tmp_path, ""), {"INTERMODEL_TOKEN": "open-sesame-now"})
     assert settings.token is not None
-    assert settings.token.get_secret_value() == "sesame"
-    assert "sesame" not in repr(settings)
+    assert settings.token.get_secret_value() == "open-sesame-now"
+    assert "open-sesame" not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,10 @@ def test_the_token_comes_from_the_environment_and_is_not_shown(tmp_path: Path) -
         ("[deployments.x]\nmodel = 'y'", "'base_url' is missing"),
         ('[deployments.x]\nbase_url = "ftp://a"', "http:// or https://"),
         ('[deployments.x]\nbase_url = "http://me:secret@a/v1"', "user or password"),
+        ('[deployments.x]\nbase_url = "http://a:99999/v1"', "valid host and a port"),
+        ('[deployments.x]\nbase_url = "http://a..b/v1"', "valid host and a port"),
+        ('allowed_hosts = ["a.test:80"]', "without port"),
+        ('token = " "', "at least 12 characters"),
         ('[deployments."a b"]\nprovider = "echo"', "a b"),
         ("[aliases.x]\ncandidates = []", "candidates"),
         ('[deployments.x]\nprovider = "echo"\n[aliases.x]\ncandidates = ["x"]', "both an alias and a deployment"),
@@ -89,3 +93,14 @@ def test_keys_come_from_variable_or_file(tmp_path: Path) -> None:
     (tmp_path / "key").unlink()
     with pytest.raises(Invalid, match="cannot be read"):
         key(deployments["b"], "b", {})
+
+
+def test_allowed_hosts_are_compared_in_small_letters(tmp_path: Path) -> None:
+    assert load(write(tmp_path, 'allowed_hosts = ["Models.Example.org"]'), {}).allowed_hosts == ("models.example.org",)
+
+
+def test_a_key_of_several_lines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("one\ntwo\n")
+    config = write(tmp_path, f'[deployments.a]\nbase_url = "http://a/v1"\nkey_file = "{tmp_path}/key"\n')
+    with pytest.raises(Invalid, match="not one line"):
+        key(load(config, {}).deployments["a"], "a", {})

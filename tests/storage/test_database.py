@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.engine import Connection
 
-from intermodel.core import Invalid, Unavailable
+from intermodel.core import Conflict, Invalid, Unavailable
 from intermodel.storage import Database
 from intermodel.storage.database import MIGRATIONS
 from intermodel.storage.tables import metadata, tokens
@@ -91,12 +91,44 @@ async def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
 
 async def test_a_server_that_is_gone_is_said_so() -> None:
     database = Database("postgresql://nobody@127.0.0.1:9/none", default=Path("unused"))
-    with pytest.raises(Unavailable, match="does not answer"):
+    with pytest.raises(Unavailable, match="cannot do that now"):
         await database.open()
     await database.close()
 
 
-@pytest.mark.parametrize("url", ["nonsense", "mysql://a/b"])
+async def test_a_database_has_one_node(database: Database) -> None:
+    await database.claim("one")
+    await database.claim("one")
+    with pytest.raises(Conflict, match="another node"):
+        await database.claim("two")
+
+
+async def test_looking_changes_nothing(tmp_path: Path) -> None:
+    database = Database("", default=tmp_path / "new.db")
+    assert not await database.is_current()
+    await database.open()
+    assert await database.is_current()
+    await database.close()
+
+
+async def test_a_database_that_is_not_there_on_the_server(postgres: str) -> None:
+    database = Database(postgres.replace("/postgres?", "/nowhere?"), default=Path("unused"))
+    with pytest.raises(Unavailable, match="nowhere"):
+        await database.open()
+    await database.close()
+
+
+def test_a_url_that_is_not_understood_is_not_repeated() -> None:
+    with pytest.raises(Invalid) as caught:
+        Database("postgresql:u:hunter2", default=Path("unused"))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_urls_as_other_programs_write_them() -> None:
+    assert Database("postgres://u@h/n?sslmode=require", default=Path("unused")).dialect == "postgresql"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://a/b", "postgresql://a:port/b"])
 def test_urls_that_cannot_be_used_are_refused(url: str) -> None:
     with pytest.raises(Invalid):
         Database(url, default=Path("unused"))

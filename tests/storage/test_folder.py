@@ -46,3 +46,11 @@ def test_a_folder_that_cannot_be_made_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(Unavailable, match="cannot be written"):
         DataFolder(tmp_path / "file" / "data").prepare()
+
+
+def test_an_address_from_before_a_crash_is_not_trusted(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path)
+    folder.prepare()
+    (tmp_path / "url").write_text("http://127.0.0.1:1")
+    with folder.held():
+        assert folder.url() is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,7 +53,7 @@ def raw(server: Running, data: bytes) -> bytes:
         ({**CHAT, "messages": [{"content": "hi"}]}, "messages.0.role", "missing"),
         ({**CHAT, "messages": [{"role": "king", "content": "hi"}]}, "messages.0.role", "system"),
         ({**CHAT, "messages": [{"role": "user", "content": 7}]}, "messages.0.content", "string or a list"),
-        ({**CHAT, "messages": [{"role": "user", "content": [{"type": "smell"}]}]}, "messages.0.content", "'type'"),
+        ({**CHAT, "messages": [{"role": "user", "content": [{"smell": 1}]}]}, "messages.0.content", "'type'"),
         ({**CHAT, "messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages.0.content", "'text'"),
         ({**CHAT, "stream": "yes"}, "stream", "boolean"),
         ({**CHAT, "n": 0}, "n", "greater"),
@@ -65,7 +66,12 @@ def raw(server: Running, data: bytes) -> bytes:
         ({**CHAT, "tool_choice": "required"}, "tool_choice", "no 'tools'"),
         ({**CHAT, "tool_choice": {"type": "function", "function": {"name": "x"}}}, "tool_choice", "not among"),
         ({**CHAT, "response_format": {"type": "json_schema"}}, "response_format.json_schema.schema", "holds none"),
-        ({**CHAT, "response_format": {"type": "poem"}}, "response_format.type", "json_object"),
+        ({**CHAT, "response_format": {"type": 7}}, "response_format.type", "string"),
+        ({**CHAT, "tool_choice": {"type": "function", "function": None}}, "tool_choice", "names no function"),
+        ({**CHAT, "tools": ["x"]}, "tools.0", "'type'"),
+        ({**CHAT, "messages": [{"role": "user", "content": [{"type": []}]}]}, "messages.0.content", "'type'"),
+        ({**CHAT, "model": "x" * 5000}, "model", "512 characters"),
+        ({**CHAT, "stop": [7]}, "stop", "strings"),
         ({**CHAT, "top_logprobs": 3}, "top_logprobs", "needs 'logprobs'"),
         ({**CHAT, "logprobs": True, "top_logprobs": 99}, "top_logprobs", "less"),
     ],
@@ -76,6 +82,29 @@ def test_a_request_that_is_wrong_is_told_where(server: Running, body: Any, param
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
     assert says in error["message"]
     assert post(server, CHAT).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"n": None, "stop": None, "logit_bias": None, "stream_options": None, "tools": None, "response_format": None},
+        {"max_tokens": 256.0, "temperature": 1, "seed": 1.0, "user": "me", "metadata": {"a": "b"}, "store": False},
+        {"tools": [{"type": "custom", "custom": {"name": "x"}}], "response_format": {"type": "text"}},
+        {"messages": [{"role": "developer", "content": "x"}, {"role": "assistant", "content": None, "tool_calls": []},
+                      {"role": "tool", "tool_call_id": "1", "content": "x"},
+                      {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "video_url"}]}]},
+    ],
+)  # fmt: skip
+def test_what_is_legal_or_unknown_goes_on(server: Running, more: dict[str, Any]) -> None:
+    response = post(server, CHAT | more)
+    assert response.status_code == 200, response.text
+
+
+def test_a_million_mistakes_are_one(server: Running) -> None:
+    began = time.monotonic()
+    response = post(server, {"model": "echo", "messages": [0] * 1_000_000})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, "messages.0")
+    assert time.monotonic() - began < 5
 
 
 def test_completions_and_embeddings_are_checked_too(server: Running) -> None:
@@ -100,6 +129,7 @@ def test_paths_and_methods_that_are_not_there(server: Running) -> None:
     assert post(server, CHAT, "/v1/nothing").json()["error"]["code"] == "not_found"
     response = httpx2.get(f"{server.api}/chat/completions", headers=server.headers)
     assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
     assert httpx2.get(f"{server.api}/models/no/such", headers=server.headers).status_code == 404
 
 
@@ -188,3 +218,11 @@ def test_an_unexpected_error_is_answered_and_logged(
     assert "secret detail" not in response.text
     assert response.headers["x-request-id"] in response.json()["error"]["message"]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_path_cannot_forge_a_line_of_the_log() -> None:
+    from intermodel.cli.logs import TextLines
+
+    record = logging.makeLogRecord({"msg": "request", "levelname": "INFO", "path": "/\n08:00 INFO forged \x1b[31m"})
+    assert TextLines().format(record).count("\n") == 0
+    assert "\x1b" not in TextLines().format(record)

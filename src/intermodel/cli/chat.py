@@ -154,10 +154,13 @@ async def _pieces(talk: Talk) -> AsyncIterator[str]:
         ):
             if response.status != 200:
                 raise _error(await response.read(), response.status)
-            async for line in response.content:
-                if line.startswith(b"data: {"):
-                    yield _piece(orjson.loads(line[6:]))
-                done = done or line.startswith(b"data: [DONE]")
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data: {"):
+                        yield _piece(orjson.loads(line[6:]))
+                    done = done or line.startswith(b"data: [DONE]")
     except aiohttp.ClientError as error:
         raise Unavailable(f"The node cannot be reached: {error}.", hint="Does it still run?") from None
     if not done:

@@ -16,6 +16,12 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in vars(record).items() if key not in _OWN}
 
 
+def _one_line(value: Any) -> str:
+    """What others wrote (a path, an upstream's words) must not look like a line, or a terminal's command, of ours."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
+
+
 class JsonLines(logging.Formatter):
     """One object a line: time (UTC), level, logger, message, and the record's own fields."""
 
@@ -36,8 +42,8 @@ class TextLines(logging.Formatter):
     """`12:00:01 INFO request method=POST path=/v1/models status=200`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f" {key}={value}" for key, value in _extra(record).items())
-        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname} {record.getMessage()}{fields}"
+        fields = "".join(f" {key}={_one_line(value)}" for key, value in _extra(record).items())
+        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname} {_one_line(record.getMessage())}{fields}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ class _Group(TyperGroup):
     """Errors of the project end in a message, a hint and an exit code instead of a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        os.umask(0o077)  # whatever is made from here on is its owner's alone
         try:
             return super().invoke(ctx)
         except IntermodelError as error:

@@ -28,6 +28,7 @@ async def opened(settings: Settings) -> AsyncIterator[Library]:
     database = Database(settings.database, default=folder.sqlite)
     try:
         await database.open()
+        await database.claim(folder.node_id())
         library = Library(database, Blobs(folder.blobs))
         await library.ship(settings.engines.shipped)
         yield library

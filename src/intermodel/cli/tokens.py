@@ -30,6 +30,7 @@ async def opened(settings: Settings) -> AsyncIterator[Tokens]:
     database = Database(settings.database, default=folder.sqlite)
     try:
         await database.open()
+        await database.claim(folder.node_id())
         yield Tokens(database, folder.secret())
     finally:
         await database.close()

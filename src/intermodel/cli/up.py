@@ -13,9 +13,9 @@ import uvicorn
 
 from intermodel.cli import logs
 from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
-from intermodel.core import Conflict, Unavailable
 from intermodel.node import Node, build
 from intermodel.settings import Settings
+from intermodel.web.server import listen, server_config
 
 
 def up(
@@ -45,30 +45,6 @@ def up(
         listener.close()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to `host` and `port`. Raises `Conflict` if something else has them, `Unavailable` otherwise."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        # bound is not enough: two sockets may share an address until one of them listens
-        listener.listen(2048)
-    except PermissionError:
-        raise Unavailable(f"Port {port} needs rights this user has not.", hint="Choose one above 1023.") from None
-    except socket.gaierror as error:
-        raise Unavailable(
-            f"There is no address '{host}' here: {error.strerror}.", hint="Try --host 127.0.0.1."
-        ) from None
-    except OSError as error:
-        raise Conflict(
-            f"Port {port} on {host} cannot be used: {error.strerror}.",
-            hint="Is another node running? Stop it, or choose another port with --port (0 takes a free one).",
-            code="port_in_use",
-        ) from None
-    return listener
-
-
 async def _serve(settings: Settings, listener: socket.socket, *, as_json: bool) -> None:
     async with build(settings) as node:
         server = _Server(node)
@@ -82,21 +58,7 @@ class _Server(uvicorn.Server):
     """uvicorn, which on a signal first lets the gateway end its streams and only then closes connections."""
 
     def __init__(self, node: Node) -> None:
-        super().__init__(
-            uvicorn.Config(
-                node.app,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=False,
-                h11_max_incomplete_event_size=64 * 1024,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=2,
-            )
-        )
+        super().__init__(server_config(node.app, node.settings.limits, timeout_graceful_shutdown=2))
         self._node = node
         self._ending: asyncio.Task[None] | None = None
 

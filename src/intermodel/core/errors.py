@@ -48,7 +48,13 @@ class TooLarge(Invalid):
 
 
 class MethodNotAllowed(Invalid):
+    """`allow` lists the methods that are taken, as the Allow header does (RFC 9110, 10.2.1)."""
+
     code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str) -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class NotFound(IntermodelError):

@@ -6,7 +6,7 @@ Does not know: protocols and headers (web), wire formats (providers).
 
 from intermodel.gateway.catalog import Catalog
 from intermodel.gateway.choose import Candidate, Directory, Target, choose
-from intermodel.gateway.gateway import Attempt, Gateway, Reply
+from intermodel.gateway.gateway import Gateway, Reply
 from intermodel.gateway.metrics import Metrics
 
-__all__ = ["Attempt", "Candidate", "Catalog", "Directory", "Gateway", "Metrics", "Reply", "Target", "choose"]
+__all__ = ["Candidate", "Catalog", "Directory", "Gateway", "Metrics", "Reply", "Target", "choose"]

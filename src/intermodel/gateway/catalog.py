@@ -44,15 +44,12 @@ class Catalog:
     async def directory(self, wanted: str | None = None) -> Directory:
         """What can be called now; always looked up afresh when `wanted` was not there."""
         known = wanted is None or wanted in self._directory.targets or wanted in self._aliases
-        if not (known and self._is_fresh):
+        if not (known and time.monotonic() - self._renewed <= self.FRESH_S):
+            asked = time.monotonic()
             async with self._renewing:  # many may wait here, of whom the first looks it up for all
-                if not (known and self._is_fresh):
+                if self._renewed < asked:
                     await self._renew()
         return self._directory
-
-    @property
-    def _is_fresh(self) -> bool:
-        return time.monotonic() - self._renewed <= self.FRESH_S
 
     async def _renew(self) -> None:
         self._models = {model.address: model for model in await self._library.all()}

@@ -9,19 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from intermodel.core import Call, IntermodelError, NotFound, Unavailable, Upstream
+from intermodel.core import Call, IntermodelError, Invalid, NotFound, Unavailable, Upstream
+from intermodel.gateway.begin import Beginning, begin, choices_of
 from intermodel.gateway.catalog import Catalog
-from intermodel.gateway.choose import Candidate, choose
+from intermodel.gateway.choose import Target, choose
 from intermodel.gateway.metrics import Metrics
-from intermodel.gateway.stream import Tail, begun
-from intermodel.providers import Answer, Provider
-from intermodel.providers.answer import EVENTS
+from intermodel.gateway.stream import Tail
+from intermodel.providers import Provider
 from intermodel.settings import Limits
-
-ANSWER_BYTES = 64 * 1024**2
-"""Largest answer that is held in memory when it is not streamed."""
 
 log = logging.getLogger(__name__)
 
@@ -38,22 +33,17 @@ class Attempt:
 class Reply:
     """An answer that has begun. Read it to its end, and close it whatever happens."""
 
-    def __init__(
-        self, gateway: Gateway, candidate: Candidate, answer: Answer, head: bytes, started: float,
-        failed: tuple[Attempt, ...],
-    ) -> None:  # fmt: skip
-        self.address = candidate.target.address
-        self.media_type = answer.media_type
-        self.failed = failed
+    def __init__(self, gateway: Gateway, call: Call, address: str, beginning: Beginning, started: float) -> None:
+        self.address = address
         self._gateway = gateway
-        self._answer = answer
-        self._head = head
+        self._answer = beginning.answer
+        self._head = beginning.head
+        self._usage = beginning.usage
         self._started = started
-        self._tail = Tail() if answer.media_type == EVENTS else None
-        self._usage = usage_of(head) if self._tail is None else None
+        self._tail = Tail(choices_of(call)) if call.stream else None
         self._outcome = "left"
         self._over = False
-        gateway.metrics.of(self.address).first.observe(time.monotonic() - started)
+        gateway.metrics.of(address).first.observe(time.monotonic() - started)
 
     @property
     def streamed(self) -> bool:
@@ -79,7 +69,7 @@ class Reply:
             self._outcome = "broken"
             raise
         if self._over:
-            self._outcome = "ok"
+            self._outcome = "broken" if self._tail and self._tail.failed else "ok"
         return chunk
 
     async def close(self) -> None:
@@ -117,33 +107,30 @@ class Gateway:
         for candidate in choose(call, await self.catalog.directory(call.model)):
             if not candidate.fit:
                 break
-            tried = time.monotonic()
+            address, tried = candidate.target.address, time.monotonic()
+            log.debug("candidate", extra={"model": address, "why": candidate.reason, "request": call.request_id})
             try:
-                answer, head = await self._begin(call, candidate)
+                beginning = await self._begin(call, candidate.target)
+            except asyncio.CancelledError:
+                self.metrics.of(address).ended["left"].inc()
+                raise
             except IntermodelError as error:
-                address = candidate.target.address
                 failed.append(Attempt(address, error, time.monotonic() - tried))
-                self.metrics.attempts_failed.labels(address, error.code).inc()
-                log.warning(
-                    "attempt failed",
-                    extra={"model": address, "code": error.code, "reason": error.message, "request": call.request_id},
-                )
-                if not _another_may_answer(error):
+                self._note(failed[-1], call.request_id)
+                if self._stopping or not _another_may_answer(error):
                     break
             else:
-                return Reply(self, candidate, answer, head, started, tuple(failed))
+                return Reply(self, call, address, beginning, started)
         self.metrics.of(failed[-1].address).ended["failed"].inc()
         raise _told(failed)
 
-    async def _begin(self, call: Call, candidate: Candidate) -> tuple[Answer, bytes]:
-        """The candidate's answer, and its bytes up to the first token (all of them if it is not streamed)."""
-        target = candidate.target
+    async def _begin(self, call: Call, target: Target) -> Beginning:
         try:
             with self.interruptible:
                 async with asyncio.timeout(self._limits.first_token_s):
                     answer = await self._providers[target.provider].call(call, target.upstream)
                     try:
-                        return answer, await _first_token(answer, target.address)
+                        return await begin(answer, call, target.address)
                     except BaseException:
                         await answer.close()
                         raise
@@ -153,6 +140,14 @@ class Gateway:
                 code="upstream_timeout",
                 hint="`limits.first_token_s` sets how long a candidate may take.",
             ) from None
+
+    def _note(self, attempt: Attempt, request_id: str) -> None:
+        """Count and log a failed attempt: by its code alone, for an upstream's words may quote the prompt."""
+        error = attempt.error
+        code = f"status_{error.status}" if isinstance(error, Upstream) and error.status else error.code
+        self.metrics.attempts_failed.labels(attempt.address, code).inc()
+        level = logging.INFO if isinstance(error, Invalid) else logging.WARNING
+        log.log(level, "attempt failed", extra={"model": attempt.address, "code": code, "request": request_id})
 
     def _admit(self) -> None:
         if self._stopping:
@@ -212,22 +207,14 @@ class _Interruptible:
             raise _stopping() from None
 
 
-async def _first_token(answer: Answer, address: str) -> bytes:
-    head = b""
-    whole = answer.media_type != EVENTS
-    while chunk := await answer.read():
-        head = head + chunk if head else chunk
-        if not whole and begun(head, address):
-            return head
-        if len(head) > ANSWER_BYTES:
-            raise Upstream(f"'{address}' sent more than {ANSWER_BYTES // 1024**2} MiB.", code="upstream_too_large")
-    if not head:
-        raise Upstream(f"'{address}' sent an empty answer.", code="upstream_empty")
-    return head
+MODELS_OWN = frozenset({"context_length_exceeded", "unsupported_content"})
+"""Codes of requests that are wrong for one model and may be right for the next."""
 
 
 def _another_may_answer(error: IntermodelError) -> bool:
-    return error.retryable if isinstance(error, Upstream) else isinstance(error, Unavailable | NotFound)
+    if isinstance(error, Upstream):
+        return error.retryable or error.code in MODELS_OWN
+    return isinstance(error, Unavailable | NotFound) or error.code in MODELS_OWN
 
 
 def _stopping() -> Unavailable:
@@ -241,12 +228,3 @@ def _told(failed: list[Attempt]) -> IntermodelError:
         tried = "; ".join(f"{a.address} after {a.seconds:.1f} s: {a.error.message}" for a in failed)
         last.hint = f"{last.hint} Tried {tried}".strip()
     return last
-
-
-def usage_of(body: bytes) -> dict[str, Any] | None:
-    """The `usage` of a whole answer."""
-    try:
-        usage = orjson.loads(body).get("usage")
-    except (orjson.JSONDecodeError, AttributeError):
-        return None
-    return usage if isinstance(usage, dict) else None

@@ -22,7 +22,9 @@ USAGE_BYTES = 16 * 1024
 
 _FINISHED = re.compile(rb'"finish_reason":\s?"')
 _USAGE = re.compile(rb'"usage":\s?\{')
-_ERROR = re.compile(rb'data:\s?\{"error"')  # inside a JSON string its quotes would be escaped
+# marks at the beginning of a line: inside a JSON string a line break would be escaped
+_ERROR = re.compile(rb'\ndata:\s?\{"error":\s?[{"]')
+_DONE = re.compile(rb"\ndata:\s?\[DONE\]")
 _JSON = json.JSONDecoder()
 _OVERLAP = 32  # longer than any of the marks, so that one cut in two by a read is still seen
 
@@ -55,46 +57,50 @@ def _has_token(event: dict[str, Any], name: str) -> bool:
     if error:
         said = error.get("message") if isinstance(error, dict) else error
         raise Upstream(f"'{name}' began with an error: {said}", code="upstream_error")
-    for choice in event.get("choices") or ():
-        delta = choice.get("delta") or {}
-        spoken = any(value for key, value in delta.items() if key != "role")
-        if spoken or choice.get("text") or choice.get("finish_reason"):
-            return True
-    return False
+    choices = event.get("choices")
+    return isinstance(choices, list) and any(isinstance(c, dict) and _speaks(c) for c in choices)
+
+
+def _speaks(choice: dict[str, Any]) -> bool:
+    delta = choice.get("delta")
+    spoken = isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")
+    return bool(spoken or choice.get("text") or choice.get("finish_reason"))
 
 
 class Tail:
-    """Watches a stream go by, and knows at its end whether it was whole and what it used."""
+    """Watches a stream of `choices` answers go by, and knows at its end whether it was whole and what it used."""
 
-    def __init__(self) -> None:
+    def __init__(self, choices: int = 1) -> None:
         self.usage: dict[str, Any] | None = None
-        self._last = b""
-        self._finished = False
-        self._failed = False
+        self.failed = False
+        """Whether the upstream told of an error inside the stream."""
+        self._unfinished = choices
+        self._done = False
+        self._last = b"\n"
         self._usage_seen = b""
 
     def watch(self, chunk: bytes) -> None:
+        old = len(self._last)
         seen = self._last + chunk
-        if not self._finished and _FINISHED.search(seen):
-            self._finished = True
+        self._unfinished -= sum(mark.end() > old for mark in _FINISHED.finditer(seen))
+        self._done = self._done or _DONE.search(seen) is not None
+        self.failed = self.failed or _ERROR.search(seen) is not None
         if _USAGE.search(seen):
             self._usage_seen = seen
         elif 0 < len(self._usage_seen) < USAGE_BYTES:
             self._usage_seen += chunk
-        if not self._failed and _ERROR.search(seen):
-            self._failed = True
         self._last = seen[-_OVERLAP:]
 
     def end(self, name: str) -> bytes:
         """What is still to be sent after the upstream's last byte: nothing, or a forgotten `[DONE]`.
 
-        Raises `Upstream` if the stream stopped before its answer was finished, for a truncated answer must not
+        Raises `Upstream` if the stream stopped before its answers were finished, for a truncated answer must not
         look like a whole one.
         """
         self.usage = _usage(self._usage_seen)
-        if b"[DONE]" in self._last or self._failed:
+        if self._done or self.failed:
             return b""
-        if self._finished:
+        if self._unfinished <= 0:
             return b"data: [DONE]\n\n"
         raise Upstream(f"'{name}' ended its stream in the middle of the answer.", code="upstream_broken")
 

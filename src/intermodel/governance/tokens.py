@@ -16,9 +16,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 
-from intermodel.core import NotFound, Unauthenticated
+from intermodel.core import Conflict, NotFound, Unauthenticated
 from intermodel.storage import Database
 from intermodel.storage.tables import tokens
 
@@ -75,13 +75,24 @@ class Tokens:
         await self._store(token, self._hash(text))
         return token, text
 
-    async def accept(self, text: str) -> None:
-        """Make `text` (INTERMODEL_TOKEN) the one token of the environment; the one before it ends."""
+    async def accept(self, text: str | None) -> None:
+        """Make `text` (INTERMODEL_TOKEN) the one token of the environment; None ends the one before it.
+
+        A text that is a valid token of this node already stays what it is. Raises `Conflict` for one that has ended.
+        """
+        keyed_hash = self._hash(text.strip()) if text else ""
         async with self._database.begin() as db:
-            await db.execute(tokens.delete().where(tokens.c.id == ENVIRONMENT_ID))
-        await self._store(
-            Token(ENVIRONMENT_ID, "INTERMODEL_TOKEN", datetime.now(UTC), None, None), self._hash(text.strip())
-        )
+            await db.execute(delete(tokens).where(tokens.c.id == ENVIRONMENT_ID, tokens.c.hash != keyed_hash))
+            known = (await db.execute(select(tokens).where(tokens.c.hash == keyed_hash))).one_or_none()
+        self._seen.clear()
+        if known is not None and not _token(known).valid(datetime.now(UTC)):
+            raise Conflict(
+                "INTERMODEL_TOKEN holds a token of this node that was revoked or has expired.",
+                hint="Unset it, or set it to another.",
+                code="token_ended",
+            )
+        if text and known is None:
+            await self._store(Token(ENVIRONMENT_ID, "INTERMODEL_TOKEN", datetime.now(UTC), None, None), keyed_hash)
 
     async def verify(self, text: str) -> Caller:
         """Whose token this is. Raises `Unauthenticated`, alike for unknown, ended and revoked ones."""

@@ -74,7 +74,7 @@ class _Checked(AbstractResolver):
         found = await self._inner.resolve(host, port, family)
         allowed = [r for r in found if reachable(ipaddress.ip_address(r["host"]), private=private)]
         if not allowed:
-            raise Invalid(
+            raise Upstream(
                 f"{host} resolves to {found[0]['host'] if found else 'nothing'}, an address this node does not call.",
                 hint="If that server is meant, add 'private = true' to the deployment.",
                 code="address_refused",
@@ -160,9 +160,7 @@ class Http:
                 allow_redirects=False,
                 timeout=_timeout(silence_s),
             )
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            if isinstance(error.__cause__, Invalid):
-                raise error.__cause__ from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise broken(name, error) from error
         return Response(inner, name)
 

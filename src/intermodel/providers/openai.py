@@ -14,6 +14,9 @@ from intermodel.settings import Deployment
 ASK_AGAIN = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
 """Statuses below 500 after which another candidate may answer; the rest say that the request itself is wrong."""
 
+LONGEST_PAUSE_S = 24 * 3600.0
+"""A server that asks to be left alone for longer is told to callers as this."""
+
 
 class OpenAI:
     """One server and key. The key goes to this origin alone."""
@@ -78,4 +81,5 @@ def error_object(body: bytes) -> dict[str, Any]:
 
 def _seconds(header: str | None) -> float | None:
     """Retry-After in seconds (RFC 9110, 10.2.3); the date form is left to the caller's own back-off."""
-    return float(header) if header and header.strip().isdigit() else None
+    digits = (header or "").strip()
+    return min(float(digits), LONGEST_PAUSE_S) if digits.isascii() and digits.isdigit() else None

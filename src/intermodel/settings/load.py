@@ -58,16 +58,23 @@ def key(deployment: Deployment, name: str, environ: Mapping[str, str] | None = N
                 f"Deployment '{name}' takes its key from the variable {deployment.key_env}, which is not set.",
                 hint=f"export {deployment.key_env}=... and start the node again.",
             )
-        return environ[deployment.key_env].strip()
+        return _one_line(environ[deployment.key_env], name)
     if deployment.key_file:
         try:
-            return deployment.key_file.expanduser().read_text().strip()
-        except OSError as error:
+            return _one_line(deployment.key_file.expanduser().read_text(), name)
+        except (OSError, UnicodeDecodeError) as error:
             raise Invalid(
-                f"The key file of deployment '{name}' cannot be read: {error.strerror}: {deployment.key_file}.",
+                f"The key file of deployment '{name}' cannot be read: {error}.",
                 hint="Write the key into that file, readable by you alone (chmod 600).",
             ) from None
     return ""
+
+
+def _one_line(key: str, name: str) -> str:
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise Invalid(f"The key of deployment '{name}' is not one line of plain characters.", hint="Mend it.")
+    return key
 
 
 def _read(path: Path) -> dict[str, Any]:

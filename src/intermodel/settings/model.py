@@ -12,12 +12,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
 """An address on this node (`owner/name`) or a bare name: letters, digits, dot, dash, underscore."""
 
+TOKEN_LENGTH = 12
+"""Fewer characters than this could be guessed."""
+
 Name = Annotated[str, Field(pattern=NAME, max_length=200)]
 
 
 def _base_url(text: str) -> str:
     """An http(s) address without user, query or fragment; no trailing slash."""
     parts = urlsplit(text)
+    try:
+        _ = parts.port
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        raise ValueError("must have a valid host and a port up to 65535") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an http:// or https:// address such as https://api.example.com/v1")
     if parts.username or parts.password:
@@ -25,6 +33,19 @@ def _base_url(text: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must not hold a query or fragment")
     return text.rstrip("/")
+
+
+def _host_name(text: str) -> str:
+    """As it is compared with the Host header: in small letters."""
+    if ":" in text or "/" in text:
+        raise ValueError(f"'{text}' must be a bare host name, without port or path")
+    return text.lower()
+
+
+def _long_enough(token: SecretStr) -> SecretStr:
+    if len(token.get_secret_value().strip()) < TOKEN_LENGTH:
+        raise ValueError(f"must have at least {TOKEN_LENGTH} characters; `openssl rand -hex 32` makes a good one")
+    return token
 
 
 class Table(BaseModel):
@@ -80,6 +101,14 @@ class Limits(Table):
 
     body_bytes: int = Field(32 * 1024**2, gt=0)
     """Largest request body, in bytes. Larger ones are refused before they are read."""
+    head_bytes: int = Field(64 * 1024, ge=1024)
+    """Largest head of a request (its address and headers), in bytes."""
+    head_s: float = Field(30, gt=0)
+    """Longest time a connection may take to send the head of its request."""
+    client_silence_s: float = Field(60, gt=0)
+    """Longest time a client may leave an answer unread before it counts as gone."""
+    connections: int = Field(4096, ge=1)
+    """Connections open at once; more are turned away."""
     choices: int = Field(8, ge=1, le=128)
     """Largest `n` (answers to one request)."""
     concurrent_calls: int = Field(256, ge=1)
@@ -130,9 +159,9 @@ class Settings(Table):
     """Port to listen on; 0 takes a free one."""
     database: str = ""
     """Database URL, such as `postgresql://user@host/name`. Empty: SQLite in the data folder."""
-    allowed_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
     """Further host names under which the node may be addressed; others get 421 (against DNS rebinding)."""
-    token: SecretStr | None = None
+    token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     """A bearer token to accept besides those of `intermodel tokens`. Set it as INTERMODEL_TOKEN, not in a file."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged. Prompts, answers and tokens are never logged."""

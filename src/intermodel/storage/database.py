@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, inspect, text
+from sqlalchemy import event, insert, inspect, select, text
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from intermodel.core import Invalid, Unavailable
+from intermodel.core import Conflict, Invalid, Unavailable
+from intermodel.storage.tables import node
+
+_CIRCUMSTANCES = {"OperationalError", "InterfaceError", "InternalError", "DatabaseError", "DBAPIError"}
+"""SQLAlchemy's errors that tell of a damaged file, a full disk, a server that is gone or refuses; the others are
+mistakes of ours. asyncpg's OSError, when there is no server, comes as it is."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -30,17 +35,31 @@ class Database:
 
     async def open(self) -> None:
         """Connect and apply missing migrations. Raises `Unavailable` if that cannot be done, with the reason."""
-        try:
-            async with self.begin() as connection:
-                if self.dialect == "postgresql":  # one migration at a time, however many nodes start
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(4958)"))
-                await connection.run_sync(_migrate)
-        except OSError as error:
-            raise Unavailable(
-                f"The database does not answer: {error}.",
-                hint="Is it running, and is the URL in 'database' right?",
-                code="database_unavailable",
-            ) from None
+        async with self.begin() as connection:
+            if self.dialect == "postgresql":  # one migration at a time, however many nodes start
+                await connection.execute(text("SELECT pg_advisory_xact_lock(4958)"))
+            await connection.run_sync(_migrate)
+
+    async def claim(self, node_id: str) -> None:
+        """Make this the database of the node with that id. Raises `Conflict` if it is another's already.
+
+        Tokens are hashed with a node's own key, and models name files of its machine: two nodes cannot share them.
+        """
+        async with self.begin() as connection:
+            owners = list((await connection.execute(select(node.c.id))).scalars())
+            if not owners:
+                await connection.execute(insert(node).values(id=node_id))
+            elif owners != [node_id]:
+                raise Conflict(
+                    "This database belongs to another node (its data folder has another key).",
+                    hint="Give each node a database of its own, or restore the 'secret' of its data folder.",
+                    code="database_of_another_node",
+                )
+
+    async def is_current(self) -> bool:
+        """Whether no migration is missing. Changes nothing. Raises `Unavailable` if the database does not answer."""
+        async with self.begin() as connection:
+            return await connection.run_sync(_is_current)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -54,35 +73,32 @@ class Database:
         try:
             async with self._engine.begin() as connection:
                 yield connection
-        except DBAPIError as error:
-            if error.connection_invalidated or _is_operational(error):
-                raise Unavailable(
-                    f"The database cannot do that now: {error.orig}.",
-                    hint="Is the disk full or read-only, or the server gone? `intermodel doctor` looks.",
-                    code="database_unavailable",
-                ) from error
-            raise
-
-
-def _is_operational(error: DBAPIError) -> bool:
-    # DatabaseError itself, not a subclass of it: what SQLite says of a file that is damaged
-    return type(error).__name__ in ("OperationalError", "InterfaceError", "InternalError", "DatabaseError")
+        except (DBAPIError, OSError) as error:
+            if isinstance(error, DBAPIError) and type(error).__name__ not in _CIRCUMSTANCES:
+                raise
+            raise Unavailable(
+                f"The database cannot do that now: {getattr(error, 'orig', error)}.",
+                hint="Is the disk full or read-only, the server gone, its URL wrong? `intermodel doctor` looks.",
+                code="database_unavailable",
+            ) from error
 
 
 def _engine(url: str, default: Path) -> AsyncEngine:
     try:
         parsed = make_url(url) if url else make_url("sqlite://").set(database=str(default))
-    except ArgumentError:
-        raise Invalid(
-            f"The database URL is not understood: {url.split('@')[-1]!r}.",
+    except (ArgumentError, ValueError):
+        raise Invalid(  # without the URL: it may hold a password
+            "The database URL is not understood.",
             hint="Use postgresql://user@host/name, or leave 'database' empty for SQLite.",
         ) from None
-    backend = parsed.get_backend_name()
+    backend = {"postgres": "postgresql"}.get(parsed.drivername, parsed.drivername.partition("+")[0])
     if backend == "sqlite":
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": 15})
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
         return engine
     if backend == "postgresql":
+        if sslmode := parsed.query.get("sslmode"):  # libpq's word for what asyncpg calls ssl
+            parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
         try:
             return create_async_engine(parsed.set(drivername="postgresql+asyncpg"), pool_pre_ping=True)
         except ModuleNotFoundError:

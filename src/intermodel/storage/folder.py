@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hmac
 import os
 import secrets
 import shutil
@@ -44,15 +45,9 @@ class DataFolder:
         try:
             for folder in (self.path, self.blobs, self.models, self.logs):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with tempfile.NamedTemporaryFile(dir=self.path, prefix=".probe-") as probe:
-                probe.write(b"x" * 4096)
-                probe.flush()
         except OSError as error:
-            raise Unavailable(
-                f"The data folder cannot be written: {error.strerror}: {self.path}.",
-                hint="Free some space, mend its permissions, or choose another with --data.",
-                code="data_folder_unusable",
-            ) from None
+            raise self._unusable(error) from None
+        self.probe()
         free = shutil.disk_usage(self.path).free
         if free < MIN_FREE_BYTES:
             raise Unavailable(
@@ -60,6 +55,22 @@ class DataFolder:
                 hint="Free some space, or choose another folder with --data.",
                 code="disk_full",
             )
+
+    def probe(self) -> None:
+        """Check that the folder, which is there, can be written. Raises `Unavailable`."""
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.path, prefix=".probe-") as probe:
+                probe.write(b"x" * 4096)
+                probe.flush()
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> Unavailable:
+        return Unavailable(
+            f"The data folder cannot be written: {error.strerror}: {self.path}.",
+            hint="Free some space, mend its permissions, or choose another with --data.",
+            code="data_folder_unusable",
+        )
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -78,6 +89,8 @@ class DataFolder:
             lock.truncate(0)
             lock.write(f"process {os.getpid()}\n")
             lock.flush()
+            # whoever listened there before a crash may be anybody now: no token may be sent to it
+            (self.path / "url").unlink(missing_ok=True)
             yield
 
     def holder(self) -> str | None:
@@ -104,6 +117,10 @@ class DataFolder:
             return (self.path / "url").read_text() if self.holder() else None
         except OSError:
             return None
+
+    def node_id(self) -> str:
+        """What tells this node from others: a hash of its key, which gives nothing of it away."""
+        return hmac.digest(self.secret(), b"node id", "sha256").hex()[:32]
 
     def secret(self) -> bytes:
         """This node's own key (32 bytes, owner-only), made on first use. Tokens and sessions are hashed with it."""

@@ -12,6 +12,13 @@ metadata = MetaData(
     }
 )
 
+node = Table(
+    "node",
+    metadata,
+    Column("id", String(32), primary_key=True),
+)
+"""The one node whose database this is."""
+
 tokens = Table(
     "tokens",
     metadata,

@@ -139,8 +139,8 @@ class _Sender:
 
 def _not_served(scope: Scope, error: HTTPException) -> IntermodelError:
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another method")
-        return MethodNotAllowed(f"{scope['path'][:200]} takes {allowed}, not {scope['method']}.")
+        allow = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowed(f"{scope['path'][:200]} takes {allow}, not {scope['method']}.", allow=allow)
     return NotFound(f"There is nothing at {scope['path'][:200]}.", hint="docs/api.md lists the paths.")
 
 

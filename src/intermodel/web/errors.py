@@ -50,6 +50,8 @@ def headers_of(error: IntermodelError) -> list[tuple[bytes, bytes]]:
     """Headers that go with the status: a challenge with 401, a pause with 429 and 503."""
     if isinstance(error, Unauthenticated):
         return [(b"www-authenticate", b'Bearer realm="intermodel"')]
+    if isinstance(error, MethodNotAllowed):
+        return [(b"allow", error.allow.encode())]
     if isinstance(error, Upstream) and error.retry_after_s is not None:
         return [(b"retry-after", b"%d" % error.retry_after_s)]
     if isinstance(error, Unavailable):

@@ -7,30 +7,62 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
 from intermodel.core import Call, Capability, Invalid, Kind
 
-PARTS = {"text", "image_url", "input_audio", "file", "refusal"}
+MODEL_LENGTH = 512
+"""Longest name of a model, in characters."""
 
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
 
+def _whole_number(value: Any) -> Any:
+    """JSON does not tell 2.0 from 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _content(content: Any) -> Any:
-    """A string, null, or a list of parts that have a known type."""
+    """A string, null, or a list of objects that have a type; what each type holds is the model's affair."""
     if content is None or isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise ValueError("must be a string or a list of parts")
     for i, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind not in PARTS:
-            raise ValueError(f"part {i} must be an object whose 'type' is one of {', '.join(sorted(PARTS))}")
+        if not isinstance(kind, str):
+            raise ValueError(f"part {i} must be an object with a 'type', such as text or image_url")
         if kind == "text" and not isinstance(part.get("text"), str):
             raise ValueError(f"part {i} has no 'text'")
     return content
+
+
+def _texts(given: Any) -> Any:
+    """A string, or a list of strings, tokens or lists of tokens, all of one kind."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, list) and given:
+        if all(isinstance(one, str) for one in given) or _are_tokens(given) or all(map(_are_tokens, given)):
+            return given
+        raise ValueError("must hold strings, or tokens, or lists of tokens, and not a mixture")
+    raise ValueError("must be a string, or a list of strings or tokens that is not empty")
+
+
+def _stops(given: Any) -> Any:
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, list) and all(isinstance(one, str) for one in given):
+        return given
+    raise ValueError("must be a string or a list of strings")
+
+
+def _are_tokens(given: Any) -> bool:
+    return isinstance(given, list) and bool(given) and all(type(token) is int for token in given)
+
+
+Whole = Annotated[int, BeforeValidator(_whole_number)]
 
 
 class _Message(_Open):
@@ -43,18 +75,13 @@ class _Function(_Open):
     parameters: dict[str, Any] | None = None
 
 
-class _Tool(_Open):
-    type: Literal["function"]
-    function: _Function
-
-
 class _JsonSchema(_Open):
     name: str
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
 
 
 class _ResponseFormat(_Open):
-    type: Literal["text", "json_object", "json_schema"]
+    type: str
     json_schema: _JsonSchema | None = None
 
 
@@ -63,40 +90,41 @@ class _StreamOptions(_Open):
 
 
 class _Sampling(_Open):
-    model: Annotated[str, Field(min_length=1)]
+    model: Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
-    n: Annotated[int, Field(ge=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[Whole, Field(ge=1)] | None = None
+    max_tokens: Annotated[Whole, Field(ge=0)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    seed: int | None = None
-    stop: str | list[str] | None = None
+    seed: Whole | None = None
+    stop: Annotated[Any, AfterValidator(_stops)] = None
     logit_bias: dict[str, float] | None = None
 
 
 class _Chat(_Sampling):
-    messages: Annotated[list[_Message], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    tools: list[_Tool] | None = None
+    # FailFast: a million wrong messages are one mistake to tell, not a million to collect
+    messages: Annotated[list[_Message], Field(min_length=1), FailFast()]
+    max_completion_tokens: Annotated[Whole, Field(ge=1)] | None = None
+    tools: list[Any] | None = None
     tool_choice: Any = None
     response_format: _ResponseFormat | None = None
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
 
 
 class _Completion(_Sampling):
-    prompt: str | list[str] | list[int] | list[list[int]]
-    logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    prompt: Annotated[Any, AfterValidator(_texts)]
+    logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
 
 
 class _Embedding(_Open):
-    model: Annotated[str, Field(min_length=1)]
-    input: str | list[str] | list[int] | list[list[int]]
+    model: Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
+    input: Annotated[Any, AfterValidator(_texts)]
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Field(ge=1)] | None = None
+    dimensions: Annotated[Whole, Field(ge=1)] | None = None
 
 
 _FORM: dict[Kind, type[_Open]] = {Kind.CHAT: _Chat, Kind.COMPLETION: _Completion, Kind.EMBEDDING: _Embedding}
@@ -138,13 +166,41 @@ def _check_chat(form: _Chat) -> None:
             )
     if form.top_logprobs and not form.logprobs:
         raise Invalid("'top_logprobs' needs 'logprobs': true.", param="top_logprobs")
-    names = {tool.function.name for tool in form.tools or ()}
-    choice = form.tool_choice
-    named = choice.get("function", {}).get("name") if isinstance(choice, dict) else None
-    if named is not None and named not in names:
+    functions = [_function_name(f"tools.{i}", tool) for i, tool in enumerate(form.tools or ())]
+    named = _named_function(form.tool_choice)
+    if named is not None and named not in functions:
         raise Invalid(f"'tool_choice' names '{named}', which is not among 'tools'.", param="tool_choice")
-    if choice == "required" and not names:
+    if form.tool_choice == "required" and not form.tools:
         raise Invalid("'tool_choice' is 'required' and there are no 'tools'.", param="tool_choice")
+
+
+def _function_name(place: str, tool: Any) -> str | None:
+    """The name of a tool that is a function; tools of other types go on as they are. Raises `Invalid`."""
+    if not isinstance(tool, dict) or not isinstance(tool.get("type"), str):
+        raise Invalid(f"'{place}' must be an object with a 'type', such as function.", param=place)
+    if tool["type"] != "function":
+        return None
+    if "function" not in tool:
+        raise Invalid(f"'{place}.function': this field is missing.", param=f"{place}.function")
+    try:
+        return _Function.model_validate(tool["function"]).name
+    except ValidationError as error:
+        raise _explained(error, f"{place}.function.") from None
+
+
+def _named_function(choice: Any) -> str | None:
+    """The function that `tool_choice` names, if it is an object that should name one. Raises `Invalid`."""
+    if not isinstance(choice, dict) or choice.get("type") != "function":
+        return None
+    function = choice.get("function")
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(name, str):
+        raise Invalid(
+            "'tool_choice' names no function.",
+            hint='Send {"type": "function", "function": {"name": ...}}.',
+            param="tool_choice",
+        )
+    return name
 
 
 def _needs(kind: Kind, form: _Open) -> set[Capability]:
@@ -165,17 +221,12 @@ def _needs(kind: Kind, form: _Open) -> set[Capability]:
     return needs
 
 
-def _explained(error: ValidationError) -> Invalid:
-    """The first mistake, in words, with the path of its field."""
+def _explained(error: ValidationError, place: str = "") -> Invalid:
+    """The first mistake, in words, with the path of its field below `place`."""
     first = error.errors(include_url=False, include_input=False)[0]
-    param = ".".join(str(p) for p in first["loc"] if not _is_type_name(p))
+    param = (place + ".".join(map(str, first["loc"]))).rstrip(".")
     said = first["msg"].removeprefix("Value error, ")
     said = said[0].lower() + said[1:]
     if first["type"] == "missing":
         said = "this field is missing"
     return Invalid(f"'{param}': {said}.", hint="See the API reference of OpenAI for its form.", param=param)
-
-
-def _is_type_name(part: int | str) -> bool:
-    """pydantic adds the tried type of a union to the path, such as `list[str]`."""
-    return isinstance(part, str) and (part in ("str", "int", "float") or "[" in part)

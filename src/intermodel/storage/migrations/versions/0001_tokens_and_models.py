@@ -11,6 +11,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "node", sa.Column("id", sa.String(32), nullable=False), sa.PrimaryKeyConstraint("id", name=op.f("pk_node"))
+    )
+    op.create_table(
         "tokens",
         sa.Column("id", sa.String(16), nullable=False),
         sa.Column("hash", sa.String(64), nullable=False),
@@ -36,3 +39,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("models")
     op.drop_table("tokens")
+    op.drop_table("node")
