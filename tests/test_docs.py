@@ -47,7 +47,7 @@ def test_every_error_code_is_documented() -> None:
         if source.parts[-2] in ("gateway", "providers", "web"):
             known |= set(re.findall(r'code="([a-z_]+)"', source.read_text()))
     undocumented = {code for code in known if f"`{code}`" not in told}
-    assert undocumented <= {"address_refused", "unknown_provider"}, "settings' mistakes, told at start"
+    assert undocumented <= {"port_in_use", "unknown_provider"}, "mistakes that are told at start"
 
 
 @pytest.mark.skipif(not SHIPPED_FILE.exists(), reason="the model that ships is not built")

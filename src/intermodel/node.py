@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.types import ASGIApp
 
@@ -96,9 +97,16 @@ async def _watch(stack: contextlib.AsyncExitStack, library: Library, settings: S
     watched.mkdir(parents=True, exist_ok=True)
     task = asyncio.create_task(watch_folder(library, watched), name="watch models")
 
+    task.add_done_callback(lambda done: _tell(done, watched))
+
     async def end() -> None:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait({task})
 
     stack.push_async_callback(end)
+
+
+def _tell(done: asyncio.Task[None], watched: Path) -> None:
+    """A watch that ends by itself would be missed only when the next model does not appear."""
+    if not done.cancelled() and (error := done.exception()):
+        log.error("%s is no longer watched", watched, exc_info=error)

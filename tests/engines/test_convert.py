@@ -192,6 +192,13 @@ def test_tied_weights_need_no_output_matrix(folder: Path, tmp_path: Path) -> Non
     assert "output.weight" not in {tensor.name for tensor in _read(tmp_path / "tiny.gguf").tensors}
 
 
+def test_a_tokenizer_that_opens_every_text_is_marked(folder: Path, tmp_path: Path) -> None:
+    opening = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|end|>", "type_id": 0}}]}
+    _edit(folder / "tokenizer.json", lambda it: it.update(post_processor=opening))
+    convert(folder, tmp_path / "tiny.gguf")
+    assert _read(tmp_path / "tiny.gguf").fields["tokenizer.ggml.add_bos_token"].contents() is True
+
+
 def test_llama3_rope_scaling_becomes_frequency_factors(folder: Path, tmp_path: Path) -> None:
     scaling = {
         "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
@@ -236,6 +243,9 @@ TOKENIZER_REFUSALS: list[tuple[Edit, str]] = [
     (lambda it: it.update(pre_tokenizer={"type": "Whitespace"}), "Whitespace"),
     (lambda it: it.update(pre_tokenizer=None), "pre-tokenizer"),
     (lambda it: it["model"]["vocab"].update(far=999), "999"),
+    (lambda it: it["model"].update(vocab=["a"]), "unexpected form"),
+    (lambda it: it.update(added_tokens=[{}]), "unexpected form"),
+    (lambda it: it.update(pre_tokenizer=7), "unexpected form"),
 ]
 
 

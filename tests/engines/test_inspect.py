@@ -15,6 +15,7 @@ import pytest
 
 from intermodel.core import Capability, Invalid
 from intermodel.engines import Facts, inspect
+from intermodel.engines import facts as room
 from intermodel.engines.inspect_gguf import Header, Problem, facts
 from tests.engines import tiny
 
@@ -28,6 +29,16 @@ async def test_facts_are_those_of_the_header(tiny_file: Path) -> None:
     assert (found.vocabulary, found.tokenizer, found.chat_template) == (263, "gpt2", tiny.CHATML)
     assert Capability.CHAT in found.capabilities
     assert Capability.VISION not in found.capabilities
+
+
+async def test_the_inspector_holds_no_keys(tiny_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    monkeypatch.setattr(room, "INSPECTOR", tmp_path / "inspector.py")
+    said = "{'facts': {'name': ' '.join(os.environ)}}"
+    (tmp_path / "inspector.py").write_text(f"import json, os; print(json.dumps({said}))")
+    found = await inspect(tiny_file)
+    assert "PATH" in found.name
+    assert "OPENAI_API_KEY" not in found.name
 
 
 def test_facts_survive_other_versions_of_themselves() -> None:

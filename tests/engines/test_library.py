@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import struct
 from pathlib import Path
 
+import psutil
 import pytest
+from sqlalchemy import update
 
 from intermodel.core import Conflict, Invalid, NotFound
 from intermodel.engines import Library
+from intermodel.engines import library as room
 from intermodel.engines.library import SHIPPED, default_address
 from intermodel.storage import digest_of
+from intermodel.storage.tables import models as table
 from tests.engines import tiny
 
 
@@ -139,3 +145,100 @@ async def test_the_manifest_says_what_should_ship(library: Library, tiny_file: P
     shipped = await library.ship(True, file)
     assert shipped is not None
     assert shipped.digest.hex == stated
+
+
+async def test_the_shipped_models_address_is_not_given_away(
+    library: Library, tiny_file: Path, other_file: Path
+) -> None:
+    with pytest.raises(Conflict, match="ships with the node") as caught:
+        await library.add(other_file, address=SHIPPED)
+    assert "--as" in caught.value.hint
+    assert await library.all() == []
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("keep", ["copy", "link"])
+async def test_what_someone_put_at_the_shipped_models_address_stays(
+    library: Library, tiny_file: Path, tmp_path: Path, wanted: bool, keep: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = await library.add(tiny.write(tmp_path / "own.gguf", seed=1), keep=keep)  # type: ignore[arg-type]
+    async with library._database.begin() as connection:  # as earlier versions let it be added
+        await connection.execute(update(table).values(address=SHIPPED))
+    assert await library.ship(wanted, tiny_file) is None
+    assert (await library.find(SHIPPED)).digest == own.digest
+    assert own.path.exists()
+    assert ("not served" in caplog.text) == wanted
+
+
+async def test_the_shipped_model_is_found_where_the_node_is_installed_now(
+    library: Library, tiny_file: Path, tmp_path: Path
+) -> None:
+    await library.ship(True, Path(shutil.copy(tiny_file, tmp_path / tiny_file.name)))
+    moved = await library.ship(True, tiny_file)
+    assert moved is not None
+    assert [model.path for model in await library.all()] == [tiny_file]
+
+
+async def test_only_links_are_listed_as_such(library: Library, tiny_file: Path) -> None:
+    await library.add(tiny_file, address="a/copy")
+    link = await library.add(tiny_file, address="a/link", keep="link")
+    assert await library.linked() == [link]
+
+
+@pytest.mark.parametrize("keep", ["copy", "link"])
+async def test_a_name_that_is_no_text_is_refused(library: Library, tiny_file: Path, tmp_path: Path, keep: str) -> None:
+    path = tmp_path / os.fsdecode(b"bad\xff.gguf")
+    shutil.copy(tiny_file, path)
+    with pytest.raises(Invalid, match="not UTF-8") as caught:
+        await library.add(path, keep=keep)  # type: ignore[arg-type]
+    caught.value.message.encode()
+    assert await library.all() == []
+
+
+async def test_the_converter_holds_no_keys(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary")
+    monkeypatch.setattr(room, "CONVERTER", tmp_path / "converter.py")
+    (tmp_path / "converter.py").write_text("import os, sys; sys.exit(' '.join(os.environ))")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Invalid, match="PATH") as caught:
+        await library.add(tmp_path / "folder")
+    assert "OPENAI_API_KEY" not in caught.value.message
+
+
+async def test_a_conversion_has_an_end(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "CONVERT_S", 0.1)
+    monkeypatch.setattr(room, "CONVERTER", tmp_path / "converter.py")
+    (tmp_path / "converter.py").write_text("import time; time.sleep(60)")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Invalid, match="took longer than") as caught:
+        await library.add(tmp_path / "folder")
+    assert caught.value.code == "invalid_model_folder"
+    assert not [c for c in psutil.Process().children() if "converter.py" in " ".join(c.cmdline())]
+
+
+async def test_a_conversion_has_its_memory(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "CONVERT_BYTES", 512 * 1024**2)
+    with pytest.raises(Invalid, match=r"more than 0\.5 GiB of memory"):
+        await library.add(enlarged(tiny.write_folder(tmp_path / "folder")))
+    assert not list((tmp_path / "blobs").glob(".converting-*"))
+
+
+def enlarged(folder: Path) -> Path:
+    """The same model with feed-forward layers of 1 GiB each, of which the file system holds nothing."""
+    config = json.loads((folder / "config.json").read_text())
+    config["intermediate_size"] = 2**23
+    (folder / "config.json").write_text(json.dumps(config))
+    with (folder / "model.safetensors").open("r+b") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header, offset = json.loads(file.read(length)), 0
+        for tensor in header.values():
+            tensor["shape"] = [2**23 if width == tiny.HIDDEN else width for width in tensor["shape"]]
+            size = 4 * tensor["shape"][0] * (tensor["shape"] + [1])[1]
+            tensor["data_offsets"] = [offset, offset + size]
+            offset += size
+        text = json.dumps(header).encode()
+        file.truncate(0)
+        file.seek(0)
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + offset)
+    return folder

@@ -96,9 +96,10 @@ async def test_closing_ends_every_child_and_its_folder(make_engines: MakeEngines
     assert time.monotonic() - started < 5
     assert not psutil.pid_exists(pid)
     assert not endpoint.socket.parent.exists()
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as caught:
         async with engines.lease(model):
             pass
+    assert caught.value.code == "node_stopping"
 
 
 async def test_closing_while_one_starts_tells_its_callers(make_engines: MakeEngines, model: Model) -> None:
@@ -111,8 +112,41 @@ async def test_closing_while_one_starts_tells_its_callers(make_engines: MakeEngi
     asking = asyncio.create_task(ask())
     await until(lambda: bool(engines.states()))
     await engines.close()
-    with pytest.raises(Unavailable, match="stopping"):
+    with pytest.raises(Unavailable, match="stopping") as caught:
         await asking
+    assert caught.value.code == "node_stopping"
+
+
+async def test_without_a_socket_no_child_is_left(
+    make_engines: MakeEngines, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sockets, "new", full)
+    with pytest.raises(Upstream, match="No space left on device") as caught:
+        async with make_engines().lease(model):
+            pass
+    assert caught.value.code == "engine_failed"
+    assert not [c for c in psutil.Process().children() if "child.py" in " ".join(c.cmdline())]
+
+
+async def test_without_a_child_no_socket_is_left(
+    make_engines: MakeEngines, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(Upstream, match="No such file"):
+        async with make_engines().lease(model):
+            pass
+    assert not list(tmp_path.glob(f"{sockets.PREFIX}*"))
+
+
+async def test_every_address_has_a_log_of_its_own(make_engines: MakeEngines, model: Model) -> None:
+    engines = make_engines()
+    for address in ("a-b/c", "a/b-c"):
+        engines.slots(dataclasses.replace(model, address=address))
+    assert [state.log.name for state in engines.states()] == ["engine-a-b+c.log", "engine-a+b-c.log"]
 
 
 async def test_a_killed_engine_is_back_at_once(make_engines: MakeEngines, model: Model) -> None:
@@ -292,10 +326,10 @@ async def test_a_wait_for_memory_has_an_end(make_engines: MakeEngines, model: Mo
 
 async def test_a_model_that_can_never_fit_is_refused(make_engines: MakeEngines, model: Model) -> None:
     engines = make_engines(memory_bytes=MIB)
-    with pytest.raises(Unavailable, match="needs about") as caught:
+    with pytest.raises(Upstream, match="needs about") as caught:
         async with engines.lease(model):
             pass
-    assert caught.value.code == "model_too_large"
+    assert (caught.value.code, caught.value.retryable) == ("model_too_large", True)
     assert "memory_bytes" in caught.value.hint
 
 

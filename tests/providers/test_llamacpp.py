@@ -42,6 +42,23 @@ WEATHER = {
     },
 }
 NOOP = {"type": "function", "function": {"name": "noop"}}
+CUSTOM = {"type": "custom", "custom": {"name": "grep"}}
+
+
+def saying(*parts: Any) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": list(parts)}]
+
+
+def taking(name: str, item: Any) -> dict[str, Any]:
+    """A tool whose definition has the same name as those of the others."""
+    parameters = {
+        "type": "object",
+        "properties": {"value": {"$ref": "#/$defs/Item"}},
+        "required": ["value"],
+        "additionalProperties": False,
+        "$defs": {"Item": item},
+    }
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
 class Local:
@@ -289,6 +306,41 @@ async def test_a_named_tool_is_the_one_called(local: Local) -> None:
     assert said["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "noop"
 
 
+async def test_tools_keep_definitions_of_the_same_name_apart(local: Local) -> None:
+    nested = {"anyOf": [{"$ref": "#/$defs/Item/$defs/inner"}], "$defs": {"inner": {"const": 7}}}
+    tools = [taking("first", {"const": "none"}), taking("second", nested)]
+    named = [{"type": "function", "function": {"name": name}} for name in ("first", "second")]
+    for choice in ("required", *named):
+        for ordered in (tools, tools[::-1]):
+            said = await local.ask(tools=ordered, tool_choice=choice, max_tokens=300)
+            called = said["choices"][0]["message"]["tool_calls"][0]["function"]
+            assert orjson.loads(called["arguments"]) == {"value": {"first": "none", "second": 7}[called["name"]]}
+
+
+@pytest.mark.parametrize("definitions", [None, [1], {"Item": 3}])
+async def test_bad_definitions_of_a_tool_are_refused(local: Local, definitions: Any) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"$defs": definitions}}}
+    with pytest.raises(Invalid) as caught:
+        await local.ask(tools=[tool], tool_choice="required")
+    assert (caught.value.code, caught.value.param) == ("invalid_schema", "tools")
+
+
+async def test_a_refusal_in_the_history_is_read(local: Local) -> None:
+    refused = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    said = await local.ask(messages=[*HELLO, refused, *HELLO])
+    text = {"role": "assistant", "content": "No."}
+    plain = await local.ask(messages=[*HELLO, text, *HELLO])
+    assert said["usage"]["prompt_tokens"] == plain["usage"]["prompt_tokens"]
+
+
+async def test_a_request_nested_beyond_measure_is_refused(local: Local) -> None:
+    deep: Any = 1
+    for _ in range(500):
+        deep = [deep]
+    with pytest.raises(Invalid, match="too deeply"):
+        await local.ask(metadata=deep)
+
+
 async def test_tools_that_must_not_be_called_are_not_shown(local: Local) -> None:
     said = await local.ask(tools=[WEATHER], tool_choice="none")
     assert said["usage"]["prompt_tokens"] == (await local.ask())["usage"]["prompt_tokens"]
@@ -320,6 +372,30 @@ async def test_tools_that_may_be_called_leave_the_model_free(local: Local) -> No
             Kind.CHAT,
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}]},
             "messages.0.content",
+            "unsupported_content",
+        ),
+        (Kind.CHAT, {"messages": saying({"type": "hologram"})}, "messages.0.content", "unsupported_content"),
+        (Kind.CHAT, {"messages": saying({"text": "a"})}, "messages.0.content", "unsupported_content"),
+        (Kind.CHAT, {"messages": saying({"type": ["text"]})}, "messages.0.content", "unsupported_content"),
+        (Kind.CHAT, {"messages": saying({"type": "text"})}, "messages.0.content", "unsupported_content"),
+        (Kind.CHAT, {"messages": saying("a")}, "messages.0.content", "unsupported_content"),
+        (
+            Kind.CHAT,
+            {"messages": [*HELLO, {"role": "assistant", "content": None, "tool_calls": [CUSTOM | {"id": "c"}]}]},
+            "messages.1.tool_calls",
+            "unsupported_content",
+        ),
+        (Kind.CHAT, {"tools": [NOOP, CUSTOM]}, "tools", "unsupported_content"),
+        (Kind.CHAT, {"tools": [CUSTOM], "tool_choice": "required"}, "tools", "unsupported_content"),
+        (Kind.CHAT, {"tools": [{"type": "function"}]}, "tools", "unsupported_content"),
+        (Kind.CHAT, {"tools": ["noop"]}, "tools", "unsupported_content"),
+        (Kind.CHAT, {"tools": [NOOP], "tool_choice": {"function": "noop"}}, "tool_choice", "invalid_request"),
+        (Kind.CHAT, {"response_format": {"type": "grammar"}}, "response_format.type", "unsupported_content"),
+        (Kind.CHAT, {"response_format": {"type": 3}}, "response_format.type", "unsupported_content"),
+        (
+            Kind.CHAT,
+            {"tools": [NOOP], "tool_choice": "required", "response_format": {"type": "grammar"}},
+            "response_format.type",
             "unsupported_content",
         ),
         (Kind.CHAT, {"functions": [{"name": "f"}]}, "functions", "invalid_request"),

@@ -88,13 +88,42 @@ def test_legacy_logprobs_count_characters() -> None:
     }
 
 
-def test_definitions_of_parameters_move_to_the_root() -> None:
-    parameters = {"type": "object", "properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"type": "null"}}}
-    schema = tool_schema([{"name": "f", "parameters": parameters}, {"name": "g"}])
-    assert schema["$defs"] == {"x": {"type": "null"}}
-    assert "$defs" not in schema["anyOf"][0]["properties"]["arguments"]
-    assert schema["anyOf"][1]["properties"]["arguments"] == {"type": "object"}
-    assert "$defs" in parameters, "the caller's own is not changed"
+def test_references_of_parameters_lead_to_their_own_definitions() -> None:
+    parameters = {
+        "$id": "https://example.org/own",
+        "properties": {"a": {"$ref": "#/$defs/x"}, "const": {"$ref": "#"}, "$ref": {"items": [{"$ref": "#/$defs/x"}]}},
+        "$defs": {"x": {"enum": [{"$ref": "#/$defs/x"}], "$ref": "elsewhere"}},
+    }
+    before = json.dumps(parameters)
+    schema = tool_schema([{"name": "g"}, {"name": "f", "parameters": parameters}])
+    assert schema["anyOf"][0]["properties"]["arguments"] == {"type": "object"}
+    here = "#/anyOf/1/properties/arguments"
+    assert schema["anyOf"][1]["properties"]["arguments"] == {
+        "properties": {
+            "a": {"$ref": f"{here}/$defs/x"},
+            "const": {"$ref": here},
+            "$ref": {"items": [{"$ref": f"{here}/$defs/x"}]},
+        },
+        "$defs": {"x": {"enum": [{"$ref": "#/$defs/x"}], "$ref": "elsewhere"}},
+    }
+    assert json.dumps(parameters) == before, "the caller's own is not changed"
+
+
+def test_parameters_nested_beyond_measure_are_refused() -> None:
+    parameters: dict[str, Any] = {}
+    for _ in range(1000):
+        parameters = {"items": parameters}
+    with pytest.raises(Invalid, match="too deeply") as caught:
+        tool_schema([{"name": "f", "parameters": parameters}])
+    assert (caught.value.code, caught.value.param) == ("invalid_schema", "tools")
+
+
+def test_a_refusal_in_the_history_is_told_as_text() -> None:
+    parts = [{"type": "text", "text": "Well,", "more": 1}, {"type": "refusal", "refusal": "no."}]
+    body = {"model": "fast", "messages": [{"role": "assistant", "content": parts}]}
+    wanted = request(Call(Kind.CHAT, "fast", body), "local/m", slots=8)
+    assert wanted.body["messages"][0]["content"] == [parts[0], {"type": "text", "text": "no."}]
+    assert body["messages"] == [{"role": "assistant", "content": parts}]
 
 
 def test_a_plain_call_is_not_mended_and_its_body_not_changed() -> None:

@@ -87,7 +87,7 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    for line in sys.stdin:
+    for line in sys.stdin.buffer:
         schema, text = json.loads(line)
         sys.stdout.write(json.dumps(complaint(schema, text)) + "\n")
         sys.stdout.flush()

@@ -19,6 +19,7 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
+from intermodel.engines import vocabulary
 from intermodel.engines.tensorfile import Entry, entries
 
 __all__ = ["Quantisation", "convert"]
@@ -31,14 +32,6 @@ _TYPES = {
     "f32": (gguf.GGMLQuantizationType.F32, gguf.LlamaFileType.ALL_F32),
     "f16": (gguf.GGMLQuantizationType.F16, gguf.LlamaFileType.MOSTLY_F16),
     "q8_0": (gguf.GGMLQuantizationType.Q8_0, gguf.LlamaFileType.MOSTLY_Q8_0),
-}
-_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
-_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_PRE_TOKENIZERS = {
-    ("ByteLevel",): "gpt-2",
-    ("Digits", "ByteLevel"): "smollm",
-    (_WORDS + r"\p{N}{1,3}" + _REST, "ByteLevel"): "llama-bpe",
-    (_WORDS + r"\p{N}" + _REST, "ByteLevel"): "qwen2",
 }
 _LAYER_TENSORS = {
     "input_layernorm": "attn_norm",
@@ -77,9 +70,22 @@ def convert(folder: Path, out: Path, *, quantise: Quantisation = "f16") -> None:
     `folder` holds `config.json`, `tokenizer.json` and safetensors weights of a Llama-type model with a byte-level
     BPE tokenizer. Raises `ValueError` for anything else; `out` is replaced only by a complete file.
     """
+    try:
+        _convert(folder, out, quantise)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"a JSON file of the folder has an unexpected form ({error}); it is damaged") from error
+
+
+def _convert(folder: Path, out: Path, quantise: Quantisation) -> None:
     config = _json(folder, "config.json")
     shape = _shape(config)
-    tokenizer = _json(folder, "tokenizer.json")
+    sources = vocabulary.Sources(
+        config=config,
+        tokenizer=_json(folder, "tokenizer.json"),
+        settings=_json(folder, "tokenizer_config.json", optional=True),
+        generation=_json(folder, "generation_config.json", optional=True),
+        template=_text(folder / "chat_template.jinja"),
+    )
     plan = list(_plan(shape, entries(folder)))
     descriptor, name = tempfile.mkstemp(prefix=out.name + ".", suffix=".part", dir=out.parent)
     os.close(descriptor)
@@ -88,7 +94,7 @@ def convert(folder: Path, out: Path, *, quantise: Quantisation = "f16") -> None:
         writer = gguf.GGUFWriter(part, "llama")
         writer.add_name(str(config.get("_name_or_path") or folder.resolve().name))
         _write_shape(writer, shape, quantise)
-        _write_tokenizer(writer, folder, shape.vocabulary, config, tokenizer)
+        vocabulary.write(writer, sources, shape.vocabulary)
         _write_tensors(writer, plan, shape, quantise)
         writer.close()
         part.chmod(0o644)
@@ -110,6 +116,10 @@ def _json(folder: Path, name: str, *, optional: bool = False) -> Json:
     if not isinstance(value, dict):
         raise ValueError(f"{name} is no JSON object")
     return value
+
+
+def _text(file: Path) -> str | None:
+    return file.read_text("utf-8") if file.is_file() else None
 
 
 def _natural(config: Json, key: str, default: int | None = None) -> int:
@@ -286,100 +296,3 @@ def _llama3_factors(shape: _Shape) -> NDArray[np.float32] | None:
     smooth = np.clip((turns - it["low_freq_factor"]) / (it["high_freq_factor"] - it["low_freq_factor"]), 0, 1)
     factors: NDArray[np.float32] = (1 / ((1 - smooth) / it["factor"] + smooth)).astype(np.float32)
     return factors
-
-
-def _pre_tokenizer(tokenizer: Json) -> str:
-    outer = tokenizer.get("pre_tokenizer") or {}
-    parts = outer.get("pretokenizers", [outer])
-    known = []
-    for part in parts:
-        kind = part.get("type")
-        if kind == "Split":
-            kind = (part.get("pattern") or {}).get("Regex")
-        if kind == "Digits" and not part.get("individual_digits"):
-            kind = None
-        if kind == "ByteLevel" and part.get("add_prefix_space"):
-            kind = None
-        known.append(kind)
-    name = _PRE_TOKENIZERS.get(tuple(known))
-    if name is None:
-        raise ValueError(f"tokenizer.json: the pre-tokenizer {known} is not one that llama.cpp is known to match")
-    return name
-
-
-def _write_tokenizer(writer: gguf.GGUFWriter, folder: Path, vocabulary: int, config: Json, tokenizer: Json) -> None:
-    model = tokenizer.get("model") or {}
-    if model.get("type") != "BPE" or model.get("byte_fallback"):
-        raise ValueError(
-            f"tokenizer.json: a {model.get('type')} tokenizer"
-            f"{' of SentencePiece kind (byte_fallback)' if model.get('byte_fallback') else ''} is not supported; "
-            "only byte-level BPE is. Use a GGUF file of this model instead"
-        )
-    if tokenizer.get("normalizer") is not None:
-        raise ValueError("tokenizer.json: a normalizer is not supported")
-    tokens, types = _vocabulary(model.get("vocab") or {}, tokenizer.get("added_tokens") or [], vocabulary)
-    merges = [pair if isinstance(pair, str) else " ".join(pair) for pair in model.get("merges") or []]
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(_pre_tokenizer(tokenizer))
-    writer.add_token_list(tokens)
-    writer.add_token_types(types)
-    writer.add_token_merges(merges)
-    _write_special(writer, folder, config, {token: at for at, token in enumerate(tokens)})
-
-
-def _vocabulary(vocab: Json, added: list[Json], size: int) -> tuple[list[str], list[int]]:
-    kinds = gguf.TokenType
-    tokens = [f"[PAD{at}]" for at in range(size)]
-    types = [int(kinds.UNUSED)] * size
-    listed = [(token, at, kinds.NORMAL) for token, at in vocab.items()]
-    listed += [(a["content"], a["id"], kinds.CONTROL if a.get("special") else kinds.USER_DEFINED) for a in added]
-    for token, at, kind in listed:
-        if type(at) is not int or not 0 <= at < size:
-            raise ValueError(f"tokenizer.json: token {token!r} has the id {at!r}, outside the {size} of config.json")
-        tokens[at], types[at] = token, int(kind)
-    return tokens, types
-
-
-def _write_special(writer: gguf.GGUFWriter, folder: Path, config: Json, ids: dict[str, int]) -> None:
-    settings = _json(folder, "tokenizer_config.json", optional=True)
-    generation = _json(folder, "generation_config.json", optional=True)
-
-    def id_of(which: str) -> int | None:
-        token = settings.get(f"{which}_token")
-        token = token.get("content") if isinstance(token, dict) else token
-        found = generation.get(f"{which}_token_id", config.get(f"{which}_token_id"))
-        found = found[0] if isinstance(found, list) and found else found
-        value = ids.get(token) if isinstance(token, str) else found
-        return value if type(value) is int and 0 <= value < len(ids) else None
-
-    for which, write in (
-        ("bos", writer.add_bos_token_id),
-        ("eos", writer.add_eos_token_id),
-        ("pad", writer.add_pad_token_id),
-        ("unk", writer.add_unk_token_id),
-    ):
-        value = id_of(which)
-        if value is not None:
-            write(value)
-    writer.add_add_bos_token(bool(settings.get("add_bos_token", False)))
-    template = settings.get("chat_template")
-    if isinstance(template, list):
-        template = next((t.get("template") for t in template if t.get("name") == "default"), None)
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        template = file.read_text("utf-8")
-    if isinstance(template, str):
-        writer.add_chat_template(template)
-    _write_sampling(writer, generation)
-
-
-def _write_sampling(writer: gguf.GGUFWriter, generation: Json) -> None:
-    """What generation_config.json states becomes llama.cpp's default, where a request does not say otherwise."""
-    if generation.get("do_sample") is False:
-        writer.add_sampling_temp(0.0)
-        return
-    for key, write in (("temperature", writer.add_sampling_temp), ("top_p", writer.add_sampling_top_p)):
-        if isinstance(value := generation.get(key), int | float):
-            write(float(value))
-    if type(top_k := generation.get("top_k")) is int:
-        writer.add_sampling_top_k(top_k)

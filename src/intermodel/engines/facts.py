@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from intermodel.core import Capability, Digest, Invalid
+from intermodel.engines import environment
 
 INSPECTOR = Path(__file__).with_name("inspect_gguf.py")
 TIMEOUT_S = 60
@@ -82,6 +83,7 @@ async def inspect(path: Path) -> Facts:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env=environment.cleaned(),
     )
     try:
         async with asyncio.timeout(TIMEOUT_S):

@@ -21,6 +21,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.core import Conflict, Digest, Invalid, NotFound, Unavailable
+from intermodel.engines import environment
 from intermodel.engines.facts import Facts, Model, inspect
 from intermodel.settings.model import NAME
 from intermodel.storage import Blobs, Database, digest_of
@@ -31,9 +32,11 @@ log = logging.getLogger(__name__)
 OWNER = "local"
 SHIPPED = "intermodel/pebble"
 SHIPPED_FILE = Path(__file__).parents[1] / "models" / "pebble" / "pebble-q8_0.gguf"
-CONVERT = "import sys; from pathlib import Path; from intermodel.engines.convert import convert; " + (
-    "convert(Path(sys.argv[1]), Path(sys.argv[2]))"
-)
+CONVERTER = Path(__file__).with_name("convert_folder.py")
+CONVERT_S = 3600
+"""Seconds for one conversion, so generous that only a folder made to waste them needs more."""
+CONVERT_BYTES = 16 * 1024**3
+"""Memory for one: a few copies of its largest tensor, which in a model of 70 billion parameters has 4 GB."""
 
 Progress = Callable[[int], None]
 
@@ -59,9 +62,11 @@ class Library:
         `local/<file name>`. `progress` is called with the bytes read so far, from another thread. An address
         that is named and taken is given to the new file; adding the same file again changes nothing but mends
         its copy. Raises `Invalid` for a file or address that cannot be served, `Conflict` where the default
-        address is taken by another file, `Unavailable` where the disk is full.
+        address is taken by another file or the named one is the shipped model's, `Unavailable` where the disk
+        is full.
         """
         path = path.expanduser().absolute()
+        _check_name(path)
         named, address = address is not None, _checked(default_address(path) if address is None else address)
         if path.is_dir():
             return await self._add_folder(path, address, named, progress)
@@ -104,21 +109,34 @@ class Library:
             rows = (await connection.execute(select(table).order_by(table.c.address))).all()
         return [self._from_row(row) for row in rows]
 
+    async def linked(self) -> list[Model]:
+        """Those whose file stays where its owner put it, by address."""
+        async with self._database.begin() as connection:
+            linked = select(table).where(table.c.path.is_not(None)).order_by(table.c.address)
+            rows = (await connection.execute(linked)).all()
+        return [self._from_row(row) for row in rows]
+
     async def ship(self, wanted: bool, file: Path = SHIPPED_FILE) -> Model | None:
         """Serve the model that ships, or stop serving it; None where it is not served.
 
-        Its digest is the manifest's, so a file that was tampered with is refused when it is loaded.
+        Its digest is the manifest's, so a file that was tampered with is refused when it is loaded. Another file that
+        someone put at its address is left alone, and a warning says so.
         """
+        found: Model | None = None
+        with contextlib.suppress(NotFound):
+            found = await self.find(SHIPPED)
+        if found and found.path.name != file.name:  # its folder may differ: the node may have been installed anew
+            if wanted:
+                log.warning("the model that ships is not served: '%s' is another file, %s", SHIPPED, found.path)
+            return None
         if not wanted or not file.is_file():
-            with contextlib.suppress(NotFound):
+            if found:
                 await self.remove(SHIPPED)
             return None
         stated = _manifest_digest(file)
         digest = await asyncio.to_thread(digest_of, file) if stated is None else stated
-        with contextlib.suppress(NotFound):
-            found = await self.find(SHIPPED)
-            if (found.digest, found.path) == (digest, file):
-                return found
+        if found and (found.digest, found.path) == (digest, file):
+            return found
         model = self._model(SHIPPED, digest, file.stat().st_size, str(file), await inspect(file), datetime.now(UTC))
         return await self._write(model, str(file), may_replace=True)
 
@@ -180,14 +198,31 @@ def default_address(path: Path) -> str:
     return f"{OWNER}/{re.sub(r'[^A-Za-z0-9._-]+', '-', stem).strip('._-')[:150] or 'model'}"
 
 
+def shown(path: Path) -> str:
+    """A path as text that can be printed, whatever bytes it holds."""
+    return str(path).encode(errors="replace").decode()
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a path that is no text: neither a row nor a log can hold it."""
+    if shown(path) != str(path):
+        raise Invalid(f"The name {shown(path)} is not UTF-8.", hint="Rename it.", code="invalid_model_file")
+
+
 def _checked(address: str) -> str:
-    if re.fullmatch(NAME, address) and len(address) <= 200:
-        return address
-    raise Invalid(
-        f"'{address[:200]}' is not an address.",
-        hint="An address is owner/name: letters, digits, dot, dash and underscore.",
-        code="invalid_address",
-    )
+    if not re.fullmatch(NAME, address) or len(address) > 200:
+        raise Invalid(
+            f"'{address[:200]}' is not an address.",
+            hint="An address is owner/name: letters, digits, dot, dash and underscore.",
+            code="invalid_address",
+        )
+    if address == SHIPPED:
+        raise Conflict(
+            f"'{SHIPPED}' is the model that ships with the node.",
+            hint="Choose another address with --as.",
+            code="address_taken",
+        )
+    return address
 
 
 def _taken(by: Model) -> Conflict:
@@ -220,24 +255,29 @@ async def _convert(folder: Path, out: Path) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
-        "-c",
-        CONVERT,
+        str(CONVERTER),
         str(folder),
         str(out),
+        str(CONVERT_S),
+        str(CONVERT_BYTES),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        env=environment.cleaned(),
     )
     try:
-        _, said = await child.communicate()
+        async with asyncio.timeout(CONVERT_S):
+            _, said = await child.communicate()
+        reason = said.decode(errors="replace").strip().rpartition("\n")[2] or "it ended without a word"
+    except TimeoutError:
+        reason = f"it took longer than {CONVERT_S / 60:.0f} minutes"
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
     if child.returncode != 0:
-        last = said.decode(errors="replace").strip().rpartition("\n")[2]
         raise Invalid(
-            f"{folder.name} could not be converted: {last.removeprefix('ValueError: ') or 'it ended without a word'}",
+            f"{folder.name} could not be converted: {reason}.",
             hint="Give a folder with config.json, tokenizer.json and .safetensors files, or a GGUF file.",
             code="invalid_model_folder",
         )

@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from intermodel.engines import sockets
+from intermodel.engines import environment, sockets
 from intermodel.engines.facts import Model
 from intermodel.engines.plan import Parameters
 
 CHILD = Path(__file__).with_name("child.py")
-PASSED_ON = ("HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR")
 LOG_BYTES = 1024**2
 LOG_KEPT = LOG_BYTES // 4
 LAST_LINES = 6
@@ -48,10 +47,15 @@ class Process:
     async def start(cls, model: Model, wanted: Parameters, *, log: Path, timeout_s: float) -> Process:
         """Start a child and wait until its model is loaded. Raises `Ended`; no child is left then."""
         try:
-            child = await _spawn(model, wanted, log)
+            socket = sockets.new()
+            try:
+                child = await _spawn(model, wanted, log)
+            except BaseException:
+                sockets.discard(socket)
+                raise
         except OSError as error:
             raise Ended(f"no process could be made: {error.strerror}") from error
-        process = cls(child, sockets.new(), log)
+        process = cls(child, socket, log)
         try:
             await process._until_ready(model, wanted, timeout_s)
         except BaseException:
@@ -211,7 +215,5 @@ async def _answers(socket: Path) -> bool:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """What the child needs and no more: it reads files nobody has vouched for, and should hold no keys."""
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     # idle OpenMP threads that spin cost a factor of thirty when cores are shared
-    return passed | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}
+    return environment.cleaned() | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": str(threads)}

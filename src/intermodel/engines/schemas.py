@@ -9,26 +9,52 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from intermodel.engines import environment
+
 CHECKER = Path(__file__).with_name("check_schema.py")
 TIMEOUT_S = 3.0
 START_S = 10.0
 LINE_BYTES = 64 * 1024
+SMALL_SCHEMA, LARGEST_SCHEMA = 8 * 1024, 128 * 1024
+"""Bytes. A dense schema takes about 30 ms a KiB, so small ones never wait for large ones."""
 
 
 class Schemas:
-    """One checking process, started with the first question. `await close()` at the end."""
+    """Two checking processes, each started with its first question. `await close()` at the end."""
 
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
-        self._child: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
+        self._small, self._large = _Checker(timeout_s), _Checker(timeout_s)
 
     async def complaint(self, schema: Any, text: str | None = None) -> str:
         """What is wrong with `schema`, or with `text` measured by it; empty if nothing is.
 
-        Checks that take too long or too much memory are a complaint too.
+        Schemas that are too large, and checks that take too long or too much memory, are a complaint too.
         """
-        line = json.dumps([schema, text]).encode() + b"\n"
+        try:
+            told = orjson.dumps(schema)
+        except TypeError:  # orjson goes 254 levels down
+            return "it is nested too deeply"
+        if len(told) > LARGEST_SCHEMA:
+            return f"it has {len(told)} bytes, and {LARGEST_SCHEMA} are the most that is checked"
+        checker = self._small if len(told) <= SMALL_SCHEMA else self._large
+        return await checker.ask(b"[" + told + b"," + orjson.dumps(text) + b"]\n")
+
+    async def close(self) -> None:
+        await self._small.close()
+        await self._large.close()
+
+
+class _Checker:
+    """One process, which answers one question at a time."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._child: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def ask(self, line: bytes) -> str:
         async with self._turn:
             try:
                 child = await self._running()
@@ -54,6 +80,7 @@ class Schemas:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
+                env=environment.cleaned(),
                 start_new_session=True,
                 limit=LINE_BYTES,
             )

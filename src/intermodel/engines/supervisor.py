@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
-from intermodel.core import IntermodelError, Unavailable
+from intermodel.core import IntermodelError, Unavailable, Upstream
 from intermodel.engines import plan, sockets
 from intermodel.engines.engine import Endpoint, Engine, Phase, State
 from intermodel.engines.facts import Model
@@ -51,7 +51,8 @@ class Engines:
         """A running engine for `model`, kept loaded until the block ends; callers of one engine are served in order.
 
         Raises `Upstream` where the file changed (`digest_mismatch`), does not load (`engine_failed`) or crashed
-        too often (`engine_given_up`), and `Unavailable` where there is no memory for it.
+        too often (`engine_given_up`) or can never fit here (`model_too_large`), and `Unavailable` where there is no
+        memory for it now.
         """
         engine = self._engine(model)
         engine.waiting += 1
@@ -129,7 +130,7 @@ class Engines:
     def _engine(self, model: Model) -> Engine:
         """The engine of this very file: a new digest or place under the same address gets a new engine."""
         if self._closed:
-            raise Unavailable("The node is stopping.", code="stopping")
+            raise _stopping()
         engine = self._engines.get(model.address)
         if engine and (engine.model.digest, engine.model.path) == (model.digest, model.path):
             return engine
@@ -137,7 +138,7 @@ class Engines:
             self._retired.add(engine)
             self._let_go_if_retired(engine)
         wanted = self._wanted(model)
-        path = self._logs / f"engine-{model.address.replace('/', '-')}.log"
+        path = self._logs / f"engine-{model.address.replace('/', '+')}.log"  # no address holds a plus
         engine = self._engines[model.address] = Engine(model, wanted, self._settings, path)
         return engine
 
@@ -147,7 +148,7 @@ class Engines:
                 async with self._room:
                     continue  # our turn has come: those who waited for its memory have been served
             if self._closed:
-                raise Unavailable("The node is stopping.", code="stopping")
+                raise _stopping()
             engine.check_not_given_up()
             starting = engine.starting or self._start(engine)
             engine.awaiting += 1
@@ -157,7 +158,7 @@ class Engines:
                 engine.awaiting -= 1
                 self._changed.set()
             if starting.cancelled():
-                raise Unavailable("The node is stopping.", code="stopping")
+                raise _stopping()
             if error := starting.exception():
                 raise copy.copy(error)  # callers share one start, and each needs a traceback of its own
             if engine.phase is Phase.READY:
@@ -199,7 +200,7 @@ class Engines:
         """Unload what is idle, or wait for what is in use, until `engine` fits."""
         need = engine.wanted.bytes
         if need > self.memory_bytes:
-            raise Unavailable(
+            raise Upstream(
                 f"'{engine.model.address}' needs about {_gib(need)} of memory; "
                 f"engines may use {_gib(self.memory_bytes)}.",
                 code="model_too_large",
@@ -309,6 +310,10 @@ class Engines:
         error = None if task.cancelled() else task.exception()
         if error and not isinstance(error, IntermodelError):  # those have reached, or been counted for, their callers
             log.error("an engine's task failed", exc_info=error)
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The node is stopping.", hint="Ask again when it is back.", code="node_stopping")
 
 
 def machine_bytes() -> int:

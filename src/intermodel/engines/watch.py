@@ -12,7 +12,7 @@ from watchfiles import awatch
 
 from intermodel.core import IntermodelError, NotFound, Unavailable
 from intermodel.engines.facts import Model
-from intermodel.engines.library import Library
+from intermodel.engines.library import Library, default_address, shown
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,8 @@ Stamp = tuple[int, int, int]
 async def watch_folder(library: Library, folder: Path) -> None:
     """Keep the library's rows for `folder` equal to the GGUF files in it. Runs until it is cancelled.
 
-    Files whose names begin with a dot are left alone. Why a file is not served is logged, once for each state of it.
+    Files whose names begin with a dot are left alone, and so are the node's own copies, wherever they lie. Why a file
+    is not served is logged, once for each state of it.
     """
     folder = folder.expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,8 +55,11 @@ async def _set_on_change(folder: Path, changed: asyncio.Event) -> None:
     try:
         async for _ in awatch(folder, debounce=200, step=100):
             changed.set()
-    except (OSError, RuntimeError) as error:  # no inotify watches left, or a file system without them
-        log.warning("%s is looked at every %.0f s, since its changes are not told: %s", folder, POLL_S, error)
+    except* (OSError, RuntimeError) as errors:
+        # no inotify here or no more of it, or a name that is no text
+        log.warning(
+            "%s is looked at every %.0f s, since its changes are not told: %s", folder, POLL_S, errors.exceptions[0]
+        )
     while True:
         await asyncio.sleep(POLL_S)
         changed.set()
@@ -75,11 +79,12 @@ class _Watched:
         now = await asyncio.to_thread(_scan, self._folder)
         self._tried = {path: stamp for path, stamp in self._tried.items() if now.get(path) == stamp}
         try:
-            rows = {model.path: model for model in await self._library.all()}
-            await self._drop_missing(rows, now)
+            linked = await self._library.linked()
+            await self._drop_missing(linked)
+            rows = {model.path: model for model in linked}
             for path, stamp in now.items():
                 if path not in self._tried and (self._seen.get(path) == stamp or _is_old(stamp)):
-                    await self._serve(path, stamp, rows.get(path))
+                    await self._try(path, stamp, rows.get(path))
                     self._tried[path] = stamp
         except Unavailable as error:
             log.warning("%s cannot be looked after now: %s", self._folder, error)
@@ -87,12 +92,20 @@ class _Watched:
         self._seen = now
         return LOOK_S if self._tried == now else SETTLE_S
 
-    async def _drop_missing(self, rows: dict[Path, Model], now: dict[Path, Stamp]) -> None:
-        for path, model in rows.items():
-            if path.is_relative_to(self._folder) and path not in now:
+    async def _drop_missing(self, linked: list[Model]) -> None:
+        for model in linked:
+            if model.path.is_relative_to(self._folder) and await asyncio.to_thread(_is_gone, model.path):
                 with contextlib.suppress(NotFound):
                     await self._library.remove(model.address)
-                log.info("%s is gone, and so is %s", path, model.address)
+                log.info("%s is gone, and so is %s", model.path, model.address)
+
+    async def _try(self, path: Path, stamp: Stamp, row: Model | None) -> None:
+        try:
+            await self._serve(path, stamp, row)
+        except Unavailable:
+            raise
+        except Exception:  # whatever is wrong with one file, the others are served
+            log.exception("%s is not served", shown(path))
 
     async def _serve(self, path: Path, stamp: Stamp, row: Model | None) -> None:
         size, modified_ns, _ = stamp
@@ -103,11 +116,11 @@ class _Watched:
         except Unavailable:
             raise
         except IntermodelError as error:
-            log.warning("%s is not served: %s", path, error)
-            if row:
+            log.warning("%s is not served: %s", shown(path), error)
+            if row and row.address == default_address(path):  # an address that someone chose stays theirs
                 await self._library.remove(row.address)
         except OSError as error:
-            log.warning("%s is not served: it cannot be read: %s", path, error.strerror)
+            log.warning("%s is not served: it cannot be read: %s", shown(path), error.strerror)
         else:
             log.info("%s is served as %s", path, model.address)
 
@@ -122,6 +135,17 @@ def _scan(folder: Path) -> dict[Path, Stamp]:
             stat = path.stat()
             found[path] = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
     return found
+
+
+def _is_gone(path: Path) -> bool:
+    """Whether there is no such file; one that cannot be looked at now is not gone."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _is_old(stamp: Stamp) -> bool:

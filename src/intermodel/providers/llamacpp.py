@@ -6,6 +6,7 @@ asked in silence (parts of a schema), the answer is read as a stream of events a
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import time
@@ -46,6 +47,7 @@ class LlamaCpp:
         self._engines = engines
         self._http = http
         self._models: dict[str, tuple[Model, float]] = {}
+        self._finding = asyncio.Lock()
         self._sockets: dict[str, Path] = {}
 
     async def call(self, call: Call, model: str) -> Answer:
@@ -64,16 +66,24 @@ class LlamaCpp:
         return Generated(EVENTS if call.stream else JSON, self._mended(leased, wanted, model), leased)
 
     async def _find(self, address: str) -> Model:
-        model, read = self._models.get(address, (None, 0.0))
-        if model is None or time.monotonic() - read > FRESH_S:
-            self._models.pop(address, None)
-            try:
-                model = await self._library.find(address)
-            except NotFound:
-                await self._engines.unload(address)
-                raise
-            self._models[address] = (model, time.monotonic())
+        if model := self._remembered(address):
+            return model
+        try:
+            async with self._finding:  # many may wait here, of whom the first looks it up for all
+                return self._remembered(address) or await self._look_up(address)
+        except NotFound:
+            await self._engines.unload(address)
+            raise
+
+    async def _look_up(self, address: str) -> Model:
+        self._models.pop(address, None)
+        model = await self._library.find(address)
+        self._models[address] = (model, time.monotonic())
         return model
+
+    def _remembered(self, address: str) -> Model | None:
+        model, read = self._models.get(address, (None, 0.0))
+        return model if time.monotonic() - read <= FRESH_S else None
 
     async def _ask(self, model: Model, wanted: Request) -> Leased:
         """The answer, once its head is there.
@@ -81,7 +91,7 @@ class LlamaCpp:
         Asked a second time where the engine died before it said anything: it comes back at once, and nobody has
         seen a part of the answer. Not a third time, for the call may be the cause.
         """
-        body = orjson.dumps(wanted.body)
+        body = _encoded(wanted.body)
         for is_last in (False, True):
             async with contextlib.AsyncExitStack() as stack:
                 endpoint = await stack.enter_async_context(self._engines.lease(model))
@@ -168,6 +178,13 @@ class Leased:
 async def _chunks(answer: Answer) -> AsyncIterator[bytes]:
     while chunk := await answer.read():
         yield chunk
+
+
+def _encoded(body: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # orjson goes 254 levels down, and reads deeper
+        raise Invalid("The request is nested too deeply.", hint="Flatten it.") from None
 
 
 def _line(event: dict[str, Any]) -> bytes:

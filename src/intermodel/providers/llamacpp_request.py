@@ -8,7 +8,11 @@ from typing import Any
 from intermodel.core import Call, Invalid, Kind
 
 ANY_OBJECT = {"type": "object"}
-TEXT_PARTS = frozenset({"text", "refusal"})
+
+DATA = frozenset({"const", "default", "enum", "examples"})
+"""Keywords of JSON schema whose values are no schemas."""
+NAMED = frozenset({"$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties"})
+"""Keywords whose values hold schemas by names, which are not keywords."""
 
 LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 LONGEST = 2**31 - 1
@@ -78,15 +82,14 @@ def request(call: Call, model: str, slots: int) -> Request:
 
 
 def _chat(body: dict[str, Any], call: Call, choices: int) -> Request:
-    _check_parts(body["messages"])
+    body["messages"] = [_message(message, i) for i, message in enumerate(body["messages"])]
     if body.get("tool_choice") == "none":
         body.pop("tools", None)  # shown to the model they would be called, in plain text
+    schema = _asked_schema(body)
     tools = _forced_tools(body)
     if tools:
-        schema: Any = tool_schema(tools)
+        schema = tool_schema(tools)
         body |= {"tool_choice": "none", "response_format": _response_format(schema)}
-    else:
-        schema = _asked_schema(body)
     logprobs = body.get("top_logprobs", 0) if body.get("logprobs") else None
     if logprobs == 0:
         body["top_logprobs"] = 1  # llama.cpp takes none to mean twenty
@@ -104,37 +107,71 @@ def _completion(body: dict[str, Any], call: Call, choices: int) -> Request:
     return Request(body, call, choices, prompts, logprobs=logprobs)
 
 
-def _check_parts(messages: list[dict[str, Any]]) -> None:
-    for i, message in enumerate(messages):
-        content = message.get("content")
-        for part in content if isinstance(content, list) else ():
-            if part.get("type") not in TEXT_PARTS:
-                raise Invalid(
-                    f"This model reads text alone, and message {i} holds '{part.get('type')}'.",
-                    hint="Choose a model that can see or hear.",
-                    code="unsupported_content",
-                    param=f"messages.{i}.content",
-                )
+def _message(message: dict[str, Any], number: int) -> dict[str, Any]:
+    """The message with its parts as llama.cpp takes them, which is as text."""
+    calls = message.get("tool_calls")
+    for called in calls if isinstance(calls, list) else ():
+        if (kind := _of_type(called)) != "function":
+            raise _unsupported(
+                f"This model calls functions alone, and message {number} holds a call of {_quoted(kind)}.",
+                "Leave it out, or choose another model.",
+                f"messages.{number}.tool_calls",
+            )
+    content = message.get("content")
+    return message | {"content": [_part(part, number) for part in content]} if isinstance(content, list) else message
+
+
+def _part(part: Any, number: int) -> dict[str, Any]:
+    kind = _of_type(part)
+    if kind == "text" and isinstance(part.get("text"), str):
+        return dict(part)
+    if kind == "refusal" and isinstance(part.get("refusal"), str):
+        return {"type": "text", "text": part["refusal"]}
+    raise _unsupported(
+        f"This model reads text alone, and message {number} holds {_quoted(kind)}.",
+        "Choose a model that can see or hear.",
+        f"messages.{number}.content",
+    )
+
+
+def _of_type(value: Any) -> Any:
+    return value.get("type") if isinstance(value, dict) else None
+
+
+def _quoted(kind: Any) -> str:
+    return f"'{kind[:80]}'" if isinstance(kind, str) else "something without a type"
+
+
+def _unsupported(message: str, hint: str, param: str) -> Invalid:
+    return Invalid(message, hint=hint, code="unsupported_content", param=param)
 
 
 def _asked_schema(body: dict[str, Any]) -> Any:
-    wanted = body.get("response_format") or {}
-    if wanted.get("type") == "json_object":
+    wanted = body.get("response_format") or {"type": "text"}
+    kind = _of_type(wanted)
+    if kind == "json_object":
         return ANY_OBJECT
-    if wanted.get("type") == "json_schema":
+    if kind == "json_schema":
         return wanted["json_schema"].get("schema", ANY_OBJECT)
+    if kind != "text":
+        raise _unsupported(
+            f"Models of this machine do not answer in the form {_quoted(kind)}.",
+            "Ask for text, json_object or json_schema.",
+            "response_format.type",
+        )
     return None
 
 
 def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The functions of which one must be called; none where the model is free."""
     choice = body.get("tool_choice")
-    functions = [tool["function"] for tool in body.get("tools") or ()]
+    functions = [_function(tool) for tool in body.get("tools") or ()]
     if choice == "required":
         return functions
     if not isinstance(choice, dict):
         return []
-    name = (choice.get("function") or {}).get("name")
+    chosen = choice.get("function")
+    name = chosen.get("name") if isinstance(chosen, dict) else None
     named = [function for function in functions if function["name"] == name]
     if not named:
         raise Invalid(
@@ -145,23 +182,66 @@ def _forced_tools(body: dict[str, Any]) -> list[dict[str, Any]]:
     return named
 
 
+def _function(tool: Any) -> dict[str, Any]:
+    kind = _of_type(tool)
+    function = tool.get("function") if kind == "function" else None
+    if isinstance(function, dict) and isinstance(function.get("name"), str):
+        return function
+    raise _unsupported(
+        "This model calls functions alone, and 'tools' holds "
+        + ("a function without a name." if kind == "function" else f"{_quoted(kind)}."),
+        'Send {"type": "function", "function": {"name": ...}}, or choose another model.',
+        "tools",
+    )
+
+
 def tool_schema(functions: list[dict[str, Any]]) -> dict[str, Any]:
-    """The schema of one call of one of `functions`: its name, then its arguments."""
-    calls = []
-    shared: dict[str, Any] = {}
-    for function in functions:
-        parameters = dict(function.get("parameters") or ANY_OBJECT)
-        for key in ("$defs", "definitions"):  # references start at the root, so definitions move there
-            shared.setdefault(key, {}).update(parameters.pop(key, {}))
-        calls.append(
-            {
-                "type": "object",
-                "properties": {"name": {"const": function["name"]}, "arguments": parameters},
-                "required": ["name", "arguments"],
-                "additionalProperties": False,
-            }
-        )
-    return {"anyOf": calls} | {key: found for key, found in shared.items() if found}
+    """The schema of one call of one of `functions`: its name, then its arguments.
+
+    Each function's definitions stay in its own parameters, and its references lead there. Raises `Invalid` for
+    parameters that are nested beyond measure.
+    """
+    return {"anyOf": [_call_schema(function, f"#/anyOf/{i}") for i, function in enumerate(functions)]}
+
+
+def _call_schema(function: dict[str, Any], place: str) -> dict[str, Any]:
+    parameters = function.get("parameters") or ANY_OBJECT
+    try:
+        parameters = _moved(parameters, f"{place}/properties/arguments")
+    except RecursionError:
+        raise Invalid(
+            f"The parameters of '{function['name']}' are nested too deeply.",
+            hint="Mend the schema.",
+            code="invalid_schema",
+            param="tools",
+        ) from None
+    if isinstance(parameters, dict):
+        parameters.pop("$id", None)  # references would start there, and not at the root
+    return {
+        "type": "object",
+        "properties": {"name": {"const": function["name"]}, "arguments": parameters},
+        "required": ["name", "arguments"],
+        "additionalProperties": False,
+    }
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """A copy of a schema in which references to its own root lead to `place`."""
+    if isinstance(schema, list):
+        return [_moved(each, place) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {keyword: _moved_value(keyword, value, place) for keyword, value in schema.items()}
+
+
+def _moved_value(keyword: str, value: Any, place: str) -> Any:
+    if keyword in DATA:
+        return value
+    if keyword == "$ref" and isinstance(value, str):
+        return place + value[1:] if value == "#" or value.startswith("#/") else value
+    if keyword in NAMED and isinstance(value, dict):
+        return {name: _moved(each, place) for name, each in value.items()}
+    return _moved(value, place)
 
 
 def _response_format(schema: Any) -> dict[str, Any]:
