@@ -26,7 +26,12 @@ def _items() -> list[items.Item]:
     return items.items()
 
 
+DOCUMENTS = 84 * 2048
 FIRST_DOCUMENTS = "060b68d7caebaa91680f1a7402a439761be958563c6e4a16ed33d95f614e6a33"
+
+
+def _plain(user: str) -> str:
+    return user.lower().rstrip(" .?!")
 
 
 def _users(dialogue: Dialogue) -> Iterator[str]:
@@ -57,7 +62,7 @@ def test_a_document_depends_on_its_number_alone() -> None:
 
 
 def test_no_held_out_prompt_is_trained_on() -> None:
-    for dialogue in corpus.documents(20_000, 3000):
+    for dialogue in (*corpus.documents(20_000, 1500), *corpus.documents(120_000, 1500)):
         assert not any(is_held_out(dialogue.kind, user) for user in _users(dialogue))
 
 
@@ -84,8 +89,8 @@ def test_there_are_enough_items() -> None:
 
 
 def test_hand_written_prompts_are_never_trained_on() -> None:
-    by_hand = {item.messages[0]["content"].lower().rstrip(" .?!") for item in _items() if item.group == "by hand"}
-    trained = {user.lower().rstrip(" .?!") for d in corpus.documents(30_000, 4_000) for user in _users(d)}
+    by_hand = {_plain(item.messages[0]["content"]) for item in _items() if item.group == "by hand"}
+    trained = {_plain(user) for dialogue in corpus.documents(120_000, 4_000) for user in _users(dialogue)}
     assert not by_hand & trained
 
 
@@ -102,7 +107,7 @@ def _jinja(messages: list[dict[str, Any]], tools: tuple[dict[str, Any], ...], *,
 
 
 def test_the_jinja_template_writes_what_training_read() -> None:
-    for dialogue in corpus.documents(40_000, 400):
+    for dialogue in (*corpus.documents(40_000, 300), *corpus.documents(120_000, 300)):
         text = "".join(piece.text for piece in render(dialogue.messages, dialogue.tools))
         assert _jinja(dialogue.messages, dialogue.tools) == text
     *asked, _ = dialogue.messages
@@ -139,7 +144,8 @@ def test_articles_and_lists_read_as_english() -> None:
 
 
 @pytest.mark.slow
-def test_every_recalled_prompt_was_trained_on() -> None:
-    trained = {user for dialogue in corpus.documents(0, 155_648) for user in _users(dialogue)}
-    recalled = {item.messages[0]["content"] for item in _items() if item.group == "recall"}
-    assert recalled <= trained
+def test_recalled_prompts_were_trained_on_and_the_others_never() -> None:
+    trained = {_plain(user) for dialogue in corpus.documents(0, DOCUMENTS) for user in _users(dialogue)}
+    for item in _items():
+        user = next(message["content"] for message in item.messages if message["role"] == "user")
+        assert (_plain(user) in trained) == (item.group == "recall"), item.id
