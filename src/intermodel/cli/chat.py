@@ -15,8 +15,8 @@ import aiohttp
 import orjson
 import typer
 
+from intermodel.cli.local import tokens_of
 from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
-from intermodel.cli.tokens import opened
 from intermodel.core import Invalid, NotFound, Unavailable, Upstream
 from intermodel.settings import Settings
 from intermodel.storage import DataFolder
@@ -85,12 +85,12 @@ async def _reach(settings: Settings, url: str | None) -> tuple[str, str]:
         )
     if settings.token is not None:
         return f"{base.rstrip('/')}/v1", settings.token.get_secret_value()
-    async with opened(settings) as tokens:
+    async with tokens_of(settings) as tokens:
         return f"{base}/v1", (await tokens.create("intermodel chat", lasts=timedelta(hours=12)))[1]
 
 
 async def _forget(settings: Settings, token: str) -> None:
-    async with opened(settings) as tokens:
+    async with tokens_of(settings) as tokens:
         with contextlib.suppress(NotFound):
             await tokens.revoke(token.split("_")[1])
 

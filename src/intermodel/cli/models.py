@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,28 +10,12 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from intermodel.cli.local import library_of
 from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings, run
-from intermodel.engines import Library, Model
+from intermodel.engines import Model
 from intermodel.settings import Settings
-from intermodel.storage import Blobs, Database, DataFolder
 
 app = typer.Typer(help="List, add and remove models. A running node notices within two seconds.")
-
-
-@contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Library]:
-    """The library of the node in `settings.data`, whether it runs or not."""
-    folder = DataFolder(settings.data)
-    folder.prepare()
-    database = Database(settings.database, default=folder.sqlite)
-    try:
-        await database.open()
-        await database.claim(folder.node_id())
-        library = Library(database, Blobs(folder.blobs))
-        await library.ship(settings.engines.shipped)
-        yield library
-    finally:
-        await database.close()
 
 
 @app.callback(invoke_without_command=True)
@@ -77,7 +59,7 @@ def add(
     settings = read_settings(data, config)
 
     async def work() -> Model:
-        async with opened(settings) as library:
+        async with library_of(settings) as library:
             with Progress(
                 TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
                 console=err, transient=True, disable=as_json,
@@ -112,7 +94,7 @@ def remove(
     settings = read_settings(data, config)
 
     async def work() -> None:
-        async with opened(settings) as library:
+        async with library_of(settings) as library:
             await library.remove(address)
 
     run(work())
@@ -124,7 +106,7 @@ def remove(
 
 def _show(settings: Settings, *, as_json: bool) -> None:
     async def work() -> list[Model]:
-        async with opened(settings) as library:
+        async with library_of(settings) as library:
             return await library.all()
 
     listed = run(work())

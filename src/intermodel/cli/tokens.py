@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from intermodel.cli.local import tokens_of
 from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings, run
 from intermodel.core import Invalid
-from intermodel.governance import Token, Tokens
+from intermodel.governance import Token
 from intermodel.settings import Settings
-from intermodel.storage import Database, DataFolder
 
 app = typer.Typer(help="Make, list and revoke tokens. A running node notices within two seconds.")
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-
-
-@contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Tokens]:
-    """The tokens of the node in `settings.data`, whether it runs or not."""
-    folder = DataFolder(settings.data)
-    folder.prepare()
-    database = Database(settings.database, default=folder.sqlite)
-    try:
-        await database.open()
-        await database.claim(folder.node_id())
-        yield Tokens(database, folder.secret())
-    finally:
-        await database.close()
 
 
 def lifetime(text: str | None) -> timedelta | None:
@@ -80,7 +64,7 @@ def create(
     settings, lasts = read_settings(data, config), lifetime(expires)
 
     async def work() -> tuple[Token, str]:
-        async with opened(settings) as tokens:
+        async with tokens_of(settings) as tokens:
             return await tokens.create(name, lasts=lasts)
 
     token, text = run(work())
@@ -105,7 +89,7 @@ def revoke(
     settings = read_settings(data, config)
 
     async def work() -> Token:
-        async with opened(settings) as tokens:
+        async with tokens_of(settings) as tokens:
             return await tokens.revoke(which)
 
     token = run(work())
@@ -117,7 +101,7 @@ def revoke(
 
 def _show(settings: Settings, *, as_json: bool) -> None:
     async def work() -> list[Token]:
-        async with opened(settings) as tokens:
+        async with tokens_of(settings) as tokens:
             return await tokens.all()
 
     listed, now = run(work()), datetime.now(UTC)
