@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,9 +44,17 @@ class TextLines(logging.Formatter):
     """`12:00:01 INFO request method=POST path=/v1/models status=200`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = "".join(f" {key}={_one_line(value)}" for key, value in _extra(record).items())
-        line = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname} {_one_line(record.getMessage())}{fields}"
+        message, fields = record.getMessage(), _extra(record)
+        said = f"{message}{''.join([f' {key}={value}' for key, value in fields.items()])}"
+        if not said.isprintable():
+            said = f"{_one_line(message)}{''.join(f' {key}={_one_line(value)}' for key, value in fields.items())}"
+        line = f"{_clock(int(record.created))} {record.levelname} {said}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+@functools.lru_cache(maxsize=1)
+def _clock(second: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 def configure(level: str, style: str) -> None:

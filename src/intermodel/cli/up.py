@@ -51,6 +51,7 @@ async def _serve(settings: Settings, listener: socket.socket, *, as_json: bool) 
         # what was imported and built lives as long as the process: collections need not look at it again
         gc.collect()
         gc.freeze()
+        gc.set_threshold(50_000)  # a call leaves no rings behind, so there is little to look for
         await server.run(listener, lambda: _announce(node, listener, as_json=as_json))
 
 

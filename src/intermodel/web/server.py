@@ -66,6 +66,7 @@ class Bounded(HttpToolsProtocol):
     def __init__(self, limits: Limits, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._limits = limits
+        self._in_head = True
         self._head_bytes = 0
         self._patience: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
@@ -85,14 +86,15 @@ class Bounded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._patience is not None:  # the head is still incomplete after this piece of it
+        if self._in_head:  # still, after this piece: most heads come in one, and need no timer
+            self._await_head()
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        self._await_head()
+        self._in_head, self._head_bytes = True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -109,10 +111,10 @@ class Bounded(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         if self._patience is None:
-            self._head_bytes = 0
             self._patience = self.loop.call_later(self._limits.head_s, self.transport.close)
 
     def _head_is_there(self) -> None:
+        self._in_head = False
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -1,0 +1,29 @@
+"""`python -m bench`: every figure of docs/benchmarks.md, on this machine."""
+
+import argparse
+
+from bench import engines, gateway, start
+
+ALL = ("start", "engines", "gateway")
+
+
+def main():
+    ap = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    ap.add_argument("--only", help=f"comma-separated: {', '.join(ALL)}", default=",".join(ALL))
+    ap.add_argument("--quick", action="store_true", help="fewest rounds: to see that it works, not for figures")
+    ap.add_argument("--model", help="GGUF file for `engines` (default: the model that ships)")
+    ap.add_argument("--peers", action="store_true", help="also LiteLLM in `gateway`; its install takes minutes")
+    a = ap.parse_args()
+    chosen = a.only.split(",")
+    if unknown := set(chosen) - set(ALL):
+        ap.error(f"unknown: {', '.join(sorted(unknown))}")
+    if "start" in chosen:
+        start.main(rounds=2 if a.quick else 7)
+    if "engines" in chosen:
+        engines.main(rounds=2 if a.quick else 6, seconds=2 if a.quick else 5, model=a.model)
+    if "gateway" in chosen:
+        gateway.main(rounds=1 if a.quick else 5, peers=a.peers)
+
+
+if __name__ == "__main__":
+    main()
