@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
-.PHONY: up setup setup-dev test check fix bench browser slow docs lock pebble pebble-check pebble-setup clean
+.PHONY: up setup setup-dev test check fix bench browser slow docs lock help pebble pebble-check pebble-setup clean
 
 up: setup  ## Run the node on 127.0.0.1:8080 with the model that ships; ARGS="--port 8081" and the like.
 	@$(BIN)/intermodel up $(ARGS)
@@ -74,6 +74,9 @@ pebble-setup: .venv-train/.done
 	@.venv-train/bin/python -m pip --disable-pip-version-check -qq install --no-deps --no-build-isolation --editable .
 	@.venv-train/bin/python -m pip --disable-pip-version-check -qq install -r recipes/pebble/requirements.txt
 	@touch $@
+
+help:  ## List these verbs.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

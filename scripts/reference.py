@@ -20,7 +20,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 _HEAD = """# Settings
 
 Read from `intermodel.toml` (in the working folder, else in your configuration folder, or named with `--config`),
-then from `INTERMODEL_*` variables, then from the command line; the later wins. An unknown key is an error.
+then from variables (`INTERMODEL_PORT` and its like, for what stands at the top of the file; `INTERMODEL_CONFIG` names
+the file), then from the command line; the later wins. An unknown key or `INTERMODEL_*` variable is an error.
 This page is written from the code: `make docs`.
 """
 

@@ -39,13 +39,24 @@ class Finding:
     mend: str = ""
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Every check in turn. Nothing is changed but for a probe file that is gone again."""
-    return [finding async for finding in _all(settings)]
+async def examine(settings: Settings, source: Path) -> list[Finding]:
+    """Every check in turn. Nothing is changed but for a probe file that is gone again.
+
+    `source` is the settings file that was read, if it exists.
+    """
+    return [finding async for finding in _all(settings, source)]
 
 
-async def _all(settings: Settings) -> AsyncIterator[Finding]:
-    yield Finding("settings", Level.GOOD, f"{len(settings.deployments)} deployments, {len(settings.aliases)} aliases")
+async def _all(settings: Settings, source: Path) -> AsyncIterator[Finding]:
+    read = str(source.absolute()) if source.exists() else f"defaults, for there is no {source}"
+    counted = f"deployments: {len(settings.deployments)}, aliases: {len(settings.aliases)}"
+    yield Finding("settings", Level.GOOD, f"{read} ({counted})")
+    for name, alias in settings.aliases.items():
+        if not set(alias.candidates) & set(settings.deployments) and not any("/" in c for c in alias.candidates):
+            yield Finding(
+                f"alias {name}", Level.DOUBT, f"no deployment is called {' or '.join(alias.candidates)}",
+                "Mend the names in [aliases], or add the deployments.",
+            )  # fmt: skip
     folder = DataFolder(settings.data)
     yield _folder(folder)
     yield _port(settings, folder)
@@ -55,6 +66,11 @@ async def _all(settings: Settings) -> AsyncIterator[Finding]:
     yield _disk(folder)
     if (folder.path / "secret").exists():
         yield _secret(folder)
+    elif folder.sqlite.exists():
+        yield Finding(
+            "node key", Level.BAD, "it is lost: no token can be checked without it",
+            f"Restore {folder.path / 'secret'} from a backup; or move {folder.sqlite} away, and the node starts anew.",
+        )  # fmt: skip
     async for finding in _database(settings, folder):
         yield finding
     for name, deployment in settings.deployments.items():

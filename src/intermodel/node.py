@@ -58,7 +58,9 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
         database = Database(settings.database, default=folder.sqlite)
         stack.push_async_callback(database.close)
         await database.open()
-        await database.claim(folder.node_id())
+        was_there = folder.has_secret
+        if await database.claim(folder.node_id()) and was_there:
+            log.warning("the data folder had a node before, but its database is empty: tokens and models are gone")
         tokens = Tokens(database, folder.secret())
         new_token = await _first_token(tokens, settings)
 

@@ -420,7 +420,8 @@ def test_a_killed_node_leaves_no_child(tiny_file: Path, tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "the child outlived its node"
         time.sleep(0.01)
     sockets.sweep()
-    assert not Path(listening).parent.exists()
+    # an empty folder may stay, where the kernel was faster than the child; it is swept after a day
+    assert not Path(listening).exists()
 
 
 def test_only_what_nothing_listens_on_is_swept() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -78,21 +77,22 @@ async def _reach(settings: Settings, url: str | None) -> tuple[str, str]:
     """Address of the API and a token for it: the given one, or one made for this conversation."""
     if url is not None and settings.token is None:
         raise Invalid("A node elsewhere needs a token.", hint="export INTERMODEL_TOKEN=... and try again.")
-    base = url or DataFolder(settings.data).url()
+    if url is not None and "://" not in url:
+        raise Invalid(f"'{url}' is no address.", hint=f"Write http://{url} or https://{url}.")
+    base = url.rstrip("/").removesuffix("/v1") if url else DataFolder(settings.data).url()
     if base is None:
         raise Unavailable(
             f"No node runs on {settings.data}.", hint="Start one with `intermodel up`, in another terminal."
         )
     if settings.token is not None:
-        return f"{base.rstrip('/')}/v1", settings.token.get_secret_value()
+        return f"{base}/v1", settings.token.get_secret_value()
     async with tokens_of(settings) as tokens:
         return f"{base}/v1", (await tokens.create("intermodel chat", lasts=timedelta(hours=12)))[1]
 
 
 async def _forget(settings: Settings, token: str) -> None:
     async with tokens_of(settings) as tokens:
-        with contextlib.suppress(NotFound):
-            await tokens.revoke(token.split("_")[1])
+        await tokens.forget(token.split("_")[1])
 
 
 def _ask_once(runner: asyncio.Runner, talk: Talk, question: str, *, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -42,6 +42,17 @@ Exit codes: 0 done · 1 it failed · 2 wrong usage or settings · 3 not found ·
 130 interrupted.
 """,
 )
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version.print_and_exit, is_eager=True, help="Say which this is.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command()(up.up)
 app.command()(chat.chat)
 app.add_typer(models.app, name="models")

@@ -12,8 +12,10 @@ from rich.table import Table
 
 from intermodel.cli.local import library_of
 from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings, run
+from intermodel.core import Conflict
 from intermodel.engines import Model
 from intermodel.settings import Settings
+from intermodel.storage import DataFolder
 
 app = typer.Typer(help="List, add and remove models. A running node notices within two seconds.")
 
@@ -95,6 +97,14 @@ def remove(
 
     async def work() -> None:
         async with library_of(settings) as library:
+            model = await library.find(address)
+            watched = settings.engines.watch or DataFolder(settings.data).models
+            if model.path.is_relative_to(watched.expanduser().absolute()) and model.path.exists():
+                raise Conflict(
+                    f"'{address}' is served because its file lies in the watched folder.",
+                    hint=f"Move or delete {model.path}; it would be back otherwise.",
+                    code="model_is_watched",
+                )
             await library.remove(address)
 
     run(work())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -25,8 +26,8 @@ from intermodel.settings import Settings, load
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder.", show_default=False)]
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (intermodel.toml).", show_default=False)]

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from intermodel.cli.local import tokens_of
-from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings, run
+from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings, run
 from intermodel.core import Invalid
 from intermodel.governance import Token
 from intermodel.settings import Settings
@@ -62,6 +62,8 @@ def create(
     Example: `intermodel tokens create "billing app" --expires 30d`
     """
     settings, lasts = read_settings(data, config), lifetime(expires)
+    if not name.strip():
+        raise Invalid("The name is empty.", hint="Say what the token is for: it is how lists show it.")
 
     async def work() -> tuple[Token, str]:
         async with tokens_of(settings) as tokens:
@@ -72,7 +74,7 @@ def create(
         print_json({"id": token.id, "name": token.name, "token": text, "expires": token.expires})
     else:
         out.print(text, style="bold yellow", soft_wrap=True)
-        out.print("Shown this once, and kept only as a hash: store it now.", style="dim")
+        err.print("Shown this once, and kept only as a hash: store it now.", style="dim")
 
 
 @app.command()
@@ -109,8 +111,10 @@ def _show(settings: Settings, *, as_json: bool) -> None:
         print_json([{"id": t.id, "name": t.name, "created": t.created, "expires": t.expires, "revoked": t.revoked}
                     for t in listed])  # fmt: skip
         return
-    table = Table("id", "name", "made", "state", box=None)
+    table = Table("id", "name", "made", "ends", "state", box=None)
     for t in listed:
         state = "[green]valid[/]" if t.valid(now) else "[dim]revoked[/]" if t.revoked else "[dim]ended[/]"
-        table.add_row(t.id, t.name, f"{t.created:%Y-%m-%d %H:%M}", state)
+        table.add_row(
+            t.id, t.name, f"{t.created:%Y-%m-%d %H:%M}", f"{t.expires:%Y-%m-%d %H:%M}" if t.expires else "", state
+        )
     out.print(table if listed else "No tokens yet: `intermodel up` makes the first.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import shutil
 import signal
 import socket
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -75,10 +78,12 @@ class _Server(uvicorn.Server):
         await self.shutdown(sockets=[listener])
 
     def _on_signal(self) -> None:
-        if self._ending is None:
-            self._ending = asyncio.ensure_future(self._end())
-        else:
+        if self._ending is not None:
             self.should_exit = self.force_exit = True
+            return
+        self._ending = asyncio.ensure_future(self._end())
+        with contextlib.suppress(OSError):  # nobody may be left to read it, or no room to write it
+            err.print("Stopping; answers in progress may go on a little. Again to stop at once.", style="dim")
 
     async def _end(self) -> None:
         await self._node.gateway.stop(self._node.settings.limits.stop_grace_s)
@@ -90,7 +95,8 @@ def _announce(node: Node, listener: socket.socket, *, as_json: bool) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     node.folder.announce(url)
-    page = f"{url}/signin?code={node.auth.make_code()}"
+    here = f"http://127.0.0.1:{port}" if host in ("0.0.0.0", "::") else url  # noqa: S104 - not an address to open
+    page = f"{here}/signin?code={node.auth.make_code()}"
     if as_json:
         ready: dict[str, Any] = {"url": url, "api": f"{url}/v1", "page": page, "data": str(node.folder.path)}
         if node.new_token:
@@ -102,9 +108,14 @@ def _announce(node: Node, listener: socket.socket, *, as_json: bool) -> None:
     if node.new_token:
         out.print(f"Token   [bold yellow]{node.new_token}[/]", soft_wrap=True)
         out.print("        Shown this once, and kept only as a hash: store it now.", style="dim")
-    out.print("Chat    [green]intermodel chat[/] in another terminal. Ctrl-C stops the node.\n", soft_wrap=True)
+    out.print(f"Chat    [green]{_command()} chat[/] in another terminal. Ctrl-C stops the node.\n", soft_wrap=True)
     if host not in ("127.0.0.1", "::1"):
         err.print(f"[yellow]This node listens on {host}: others can reach it, with a token and without TLS.[/]")
+
+
+def _command() -> str:
+    """How this command can be called again: by its name if that is on the PATH, else as it was called now."""
+    return "intermodel" if shutil.which("intermodel") else sys.argv[0]
 
 
 def _loop_factory() -> Any:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version as installed
 
+import typer
+
 from intermodel import __version__
 from intermodel.cli.output import Json, out, print_json
+
+
+def print_and_exit(wanted: bool) -> None:
+    """For the option `--version`."""
+    if wanted:
+        out.print(__version__)
+        raise typer.Exit
 
 
 def version(as_json: Json = False) -> None:

@@ -191,7 +191,7 @@ class Engine:
         Raises `Upstream` if they differ, or the file is gone.
         """
         again = (
-            f"Run `intermodel models add {self.model.path} --as {self.model.address}` to accept the file as it is now."
+            f"It was changed or damaged. Add a good copy again: `intermodel models add FILE --as {self.model.address}`."
         )
         try:
             found = await asyncio.to_thread(digest_of, self.model.path, progress)

@@ -81,7 +81,19 @@ class Library:
         return await self._write(model, place, may_replace=named)
 
     async def remove(self, address: str) -> None:
-        """Stop serving a model. Its copy goes, if no other address names it; a linked file stays. Raises `NotFound`."""
+        """Stop serving a model. Its copy goes, if no other address names it; a linked file stays.
+
+        Raises `NotFound`, and `Conflict` for the model that ships, which the next start would bring back.
+        """
+        if address == SHIPPED:
+            raise Conflict(
+                f"'{SHIPPED}' ships with the node.",
+                hint="To do without it, set 'shipped = false' in [engines] of intermodel.toml.",
+                code="model_ships",
+            )
+        await self._remove(address)
+
+    async def _remove(self, address: str) -> None:
         model = await self.find(address)
         async with self._database.begin() as connection:
             await connection.execute(delete(table).where(table.c.address == address))
@@ -131,13 +143,14 @@ class Library:
             return None
         if not wanted or not file.is_file():
             if found:
-                await self.remove(SHIPPED)
+                await self._remove(SHIPPED)
             return None
         stated = _manifest_digest(file)
         digest = await asyncio.to_thread(digest_of, file) if stated is None else stated
         if found and (found.digest, found.path) == (digest, file):
             return found
-        model = self._model(SHIPPED, digest, file.stat().st_size, str(file), await inspect(file), datetime.now(UTC))
+        facts = dataclasses.replace(await inspect(file), licence=_card_licence(file))
+        model = self._model(SHIPPED, digest, file.stat().st_size, str(file), facts, datetime.now(UTC))
         return await self._write(model, str(file), may_replace=True)
 
     async def _add_folder(self, folder: Path, address: str, named: bool, progress: Progress | None) -> Model:
@@ -281,6 +294,15 @@ async def _convert(folder: Path, out: Path) -> None:
             hint="Give a folder with config.json, tokenizer.json and .safetensors files, or a GGUF file.",
             code="invalid_model_folder",
         )
+
+
+def _card_licence(file: Path) -> str:
+    """The licence that the card beside the file states in its head; empty if it states none."""
+    try:
+        found = re.search(r"^license:\s*(\S+)\s*$", file.with_name("README.md").read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return ""
+    return found[1] if found else ""
 
 
 def _manifest_digest(file: Path) -> Digest | None:

@@ -40,6 +40,7 @@ class Reply:
         self._head = beginning.head
         self._usage = beginning.usage
         self._started = started
+        self._request_id = call.request_id
         self._tail = Tail(choices_of(call)) if call.stream else None
         self._outcome = "left"
         self._over = False
@@ -77,6 +78,8 @@ class Reply:
         if self._outcome == "closed":
             return
         outcome, self._outcome = self._outcome, "closed"
+        if outcome == "broken":
+            log.warning("answer broke off", extra={"model": self.address, "request": self._request_id})
         self._gateway.settle(self.address, outcome, self._started, self._usage)
         await self._answer.close()
 
@@ -121,7 +124,8 @@ class Gateway:
                     break
             else:
                 return Reply(self, call, address, beginning, started)
-        self.metrics.of(failed[-1].address).ended["failed"].inc()
+        last = failed[-1]
+        self.metrics.of(last.address).ended["refused" if _is_callers(last.error) else "failed"].inc()
         raise _told(failed)
 
     async def _begin(self, call: Call, target: Target) -> Beginning:
@@ -215,6 +219,11 @@ def _another_may_answer(error: IntermodelError) -> bool:
     if isinstance(error, Upstream):
         return error.retryable or error.code in MODELS_OWN
     return isinstance(error, Unavailable | NotFound) or error.code in MODELS_OWN
+
+
+def _is_callers(error: IntermodelError) -> bool:
+    """Whether the request is at fault, and not who was to answer it."""
+    return isinstance(error, Invalid) or (isinstance(error, Upstream) and not error.retryable)
 
 
 def _stopping() -> Unavailable:

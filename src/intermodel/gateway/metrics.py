@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from intermodel.engines import Phase, State
 
-OUTCOMES = ("ok", "left", "broken", "failed")
-"""How a call ends: whole, with the caller gone, with the answer broken off, or without one."""
+OUTCOMES = ("ok", "left", "broken", "refused", "failed")
+"""How a call ends: whole, with the caller gone, with the answer broken off, refused as wrong, or without an answer."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 

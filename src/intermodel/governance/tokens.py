@@ -131,6 +131,12 @@ class Tokens:
         now = datetime.now(UTC)
         return next((t for t in reversed(await self.all()) if t.valid(now) and t.expires is None), None)
 
+    async def forget(self, token_id: str) -> None:
+        """End a token and leave no trace of it: for those that a command made for itself."""
+        async with self._database.begin() as db:
+            await db.execute(delete(tokens).where(tokens.c.id == token_id))
+        self._seen.clear()
+
     async def revoke(self, which: str) -> Token:
         """End the token with this id or name. Raises `NotFound`."""
         now = datetime.now(UTC)
@@ -164,7 +170,7 @@ class Tokens:
         return await asyncio.shield(asked)
 
     async def _look_up(self, text: str) -> Caller | None:
-        if text.startswith("im_") and not well_formed(text):
+        if _FORM.fullmatch(text) and not well_formed(text):
             return None  # a typing error or a guess: not worth a query
         async with self._database.begin() as db:
             row = (await db.execute(select(tokens).where(tokens.c.hash == self._hash(text)))).one_or_none()

@@ -19,6 +19,8 @@ from intermodel.core import Invalid
 from intermodel.settings.model import Deployment, Settings
 
 PREFIX = "INTERMODEL_"
+CONFIG = "INTERMODEL_CONFIG"
+"""Names the settings file, as --config does."""
 
 
 def default_config() -> Path:
@@ -33,10 +35,11 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
     Raises `Invalid` for a file that is missing (if it was named) or malformed, an unknown key or a wrong value.
     """
     environ = os.environ if environ is None else environ
-    named = config or (Path(environ["INTERMODEL_CONFIG"]) if environ.get("INTERMODEL_CONFIG") else None)
+    named = config or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
     path = named or default_config()
     values = _read(path) if named or path.exists() else {}
     values |= _from_environ(environ)
+    _check_environ(environ, values)
     values |= {k: v for k, v in overrides.items() if v is not None}
     try:
         settings = Settings.model_validate(values)
@@ -93,6 +96,22 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     """INTERMODEL_PORT and its like; tables and lists are set in the file."""
     names = {PREFIX + name.upper(): name for name, field in Settings.model_fields.items() if _plain(field.annotation)}
     return {field: environ[name] for name, field in names.items() if environ.get(name)}
+
+
+def _check_environ(environ: Mapping[str, str], values: dict[str, Any]) -> None:
+    """Raises `Invalid` for an INTERMODEL_* variable that nobody reads."""
+    known = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if _plain(field.annotation)}
+    deployments = values.get("deployments")
+    tables = deployments.values() if isinstance(deployments, dict) else ()
+    keys = {table.get("key_env") for table in tables if isinstance(table, dict)}
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known | keys | {CONFIG}:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise Invalid(
+                f"The variable {name} sets nothing.",
+                hint=f"Did you mean {near[0]}?" if near else "What stands in tables is set in intermodel.toml.",
+                code="unknown_setting",
+            )
 
 
 def _plain(annotation: Any) -> bool:

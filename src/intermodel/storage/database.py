@@ -40,8 +40,8 @@ class Database:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(4958)"))
             await connection.run_sync(_migrate)
 
-    async def claim(self, node_id: str) -> None:
-        """Make this the database of the node with that id. Raises `Conflict` if it is another's already.
+    async def claim(self, node_id: str) -> bool:
+        """Make this the database of the node with that id; whether it was nobody's. Raises `Conflict` if another's.
 
         Tokens are hashed with a node's own key, and models name files of its machine: two nodes cannot share them.
         """
@@ -49,12 +49,15 @@ class Database:
             owners = list((await connection.execute(select(node.c.id))).scalars())
             if not owners:
                 await connection.execute(insert(node).values(id=node_id))
-            elif owners != [node_id]:
+                return True
+            if owners != [node_id]:
                 raise Conflict(
                     "This database belongs to another node (its data folder has another key).",
-                    hint="Give each node a database of its own, or restore the 'secret' of its data folder.",
+                    hint="Give each node a database of its own. If the folder's 'secret' was lost, restore it, or move "
+                    "intermodel.db away: the node starts anew then, with new tokens.",
                     code="database_of_another_node",
                 )
+        return False
 
     async def is_current(self) -> bool:
         """Whether no migration is missing. Changes nothing. Raises `Unavailable` if the database does not answer."""

@@ -118,6 +118,11 @@ class DataFolder:
         except OSError:
             return None
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether a node has lived here before."""
+        return (self.path / "secret").exists()
+
     def node_id(self) -> str:
         """What tells this node from others: a hash of its key, which gives nothing of it away."""
         return hmac.digest(self.secret(), b"node id", "sha256").hex()[:32]

@@ -29,6 +29,7 @@ from intermodel.web.pages import page_error, page_routes
 
 log = logging.getLogger(__name__)
 
+_UNKNOWN_HOST = b"This node does not answer under that host name. Its operator can name it in 'allowed_hosts'.\n"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -86,7 +87,12 @@ class Guard:
         answer = _Sender(send, scope["request_id"])
         try:
             if self._foreign(header(scope, b"host").decode("latin-1")):
-                await respond(answer, 421, b"This node does not answer under that host name.\n", b"text/plain")
+                await respond(
+                    answer,
+                    421,
+                    b"This node does not answer under that host name; allowed_hosts can name it.\n",
+                    b"text/plain",
+                )
             else:
                 await self._app(scope, receive, answer)
         except IntermodelError as error:

@@ -207,7 +207,8 @@ function measured(answer, clock) {
   const seconds = (clock.last - clock.first) / 1000;
   const parts = [`${clock.tokens ? "" : "about "}${tokens} token${tokens === 1 ? "" : "s"}`];
   const rate = Number(((tokens - 1) / seconds).toPrecision(3)); // the first token's time is that of the question
-  if (tokens > 1 && seconds > 0) parts.push(`${rate.toLocaleString("en")} tokens/s`);
+  // an answer that comes in one piece has no rate to speak of
+  if (tokens > 1 && seconds > 0.05) parts.push(`${rate.toLocaleString("en")} tokens/s`);
   parts.push(`first after ${((clock.first - clock.began) / 1000).toFixed(2)} s`);
   if (clock.by && clock.by !== answer.model) parts.push(`by ${clock.by}`);
   return parts.map((said) => said.replaceAll(" ", "\u00a0")).join(" · "); // lines break between the parts alone
