@@ -164,6 +164,32 @@ def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(tmp_path: Path, conf
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o755
 
 
+def test_what_would_be_back_is_not_removed(tmp_path: Path, config: Path) -> None:
+    where = ("--data", tmp_path / "data", "--config", config)
+    (tmp_path / "empty.toml").write_text("")
+    shipping = ("--data", tmp_path / "data", "--config", tmp_path / "empty.toml")
+    ships = intermodel("models", "remove", "intermodel/pebble", *shipping)
+    assert (ships.returncode, "shipped = false" in ships.stderr) == (5, True)
+    (tmp_path / "data" / "models").mkdir(parents=True, exist_ok=True)
+    file = tiny.write(tmp_path / "data" / "models" / "dropped.gguf")
+    with up(tmp_path / "data", config=ECHO) as node:
+        until = time.monotonic() + 20
+        while httpx2.get(f"{node.api}/models/local/dropped", headers=node.headers).status_code != 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        watched = intermodel("models", "remove", "local/dropped", *where)
+    assert (watched.returncode, str(file) in watched.stderr) == (5, True)
+
+
+def test_doctor_misses_a_lost_key_and_names_the_settings_it_read(tmp_path: Path, config: Path) -> None:
+    where = ("--data", tmp_path / "data", "--config", config)
+    assert intermodel("tokens", "create", "x", *where).returncode == 0
+    (tmp_path / "data" / "secret").unlink()
+    found = {f["check"]: f for f in json.loads(intermodel("doctor", "--json", *where).stdout)}
+    assert found["node key"]["level"] == "bad"
+    assert str(config) in found["settings"]["found"]
+
+
 def test_help_has_examples_and_errors_have_no_traceback() -> None:
     for verb in (("up",), ("chat",), ("models", "add"), ("tokens", "create"), ("doctor",), ("version",)):
         done = intermodel(*verb, "--help")

@@ -248,10 +248,12 @@ def test_calls_are_counted_without_saying_what_was_said(node: Running) -> None:
     ask(node, "ok")
     ask(node, "ok", stream=True)
     ask(node, "status-500")
+    ask(node, "status-400")
     time.sleep(0.1)
     text = httpx2.get(f"{node.url}/metrics", headers=node.headers).text
     assert 'intermodel_calls_total{model="ok",outcome="ok"} 2.0' in text
     assert 'intermodel_tokens_total{kind="completion",model="ok"} 4.0' in text
     assert 'intermodel_calls_total{model="status-500",outcome="failed"} 1.0' in text
+    assert 'intermodel_calls_total{model="status-400",outcome="refused"} 1.0' in text
     assert 'intermodel_attempts_failed_total{code="status_500",model="status-500"} 1.0' in text
     assert "intermodel_calls_running 0.0" in text

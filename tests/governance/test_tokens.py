@@ -129,3 +129,16 @@ async def test_a_token_of_this_node_may_be_given_in_the_environment(tokens: Toke
     await tokens.revoke(token.id)
     with pytest.raises(Conflict, match="revoked"):
         await tokens.accept(text)
+
+
+async def test_a_token_of_the_environment_may_look_like_one_of_ours(tokens: Tokens) -> None:
+    await tokens.accept("im_my_own_choice")
+    assert (await tokens.verify("im_my_own_choice")).name == "INTERMODEL_TOKEN"
+
+
+async def test_a_forgotten_token_leaves_no_trace(tokens: Tokens) -> None:
+    token, text = await tokens.create("for a moment")
+    await tokens.forget(token.id)
+    assert await tokens.all() == []
+    with pytest.raises(Unauthenticated):
+        await tokens.verify(text)

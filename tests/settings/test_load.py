@@ -104,3 +104,18 @@ def test_a_key_of_several_lines_is_refused(tmp_path: Path) -> None:
     config = write(tmp_path, f'[deployments.a]\nbase_url = "http://a/v1"\nkey_file = "{tmp_path}/key"\n')
     with pytest.raises(Invalid, match="not one line"):
         key(load(config, {}).deployments["a"], "a", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("INTERMODEL_PROT", "Did you mean INTERMODEL_PORT?"), ("INTERMODEL_LIMITS_CHOICES", "intermodel.toml")],
+)
+def test_a_variable_that_sets_nothing_is_said_so(tmp_path: Path, name: str, says: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        load(write(tmp_path, ""), {name: "3"})
+    assert says in str(caught.value)
+
+
+def test_a_variable_that_holds_a_key_may_be_called_anything(tmp_path: Path) -> None:
+    config = write(tmp_path, '[deployments.a]\nbase_url = "http://a/v1"\nkey_env = "INTERMODEL_A_KEY"\n')
+    assert load(config, {"INTERMODEL_A_KEY": "x"}).deployments["a"].key_env == "INTERMODEL_A_KEY"

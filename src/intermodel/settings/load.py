@@ -106,10 +106,10 @@ def _check_environ(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     keys = {table.get("key_env") for table in tables if isinstance(table, dict)}
     for name in environ:
         if name.startswith(PREFIX) and name not in known | keys | {CONFIG}:
-            near = difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], n=1)
             raise Invalid(
                 f"The variable {name} sets nothing.",
-                hint=f"Did you mean {near[0]}?" if near else "What stands in tables is set in intermodel.toml.",
+                hint=f"Did you mean {PREFIX}{near[0]}?" if near else "What stands in tables is set in intermodel.toml.",
                 code="unknown_setting",
             )
 
