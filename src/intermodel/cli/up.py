@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import shutil
 import signal
 import socket
@@ -82,8 +83,9 @@ class _Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
             return
         self._ending = asyncio.ensure_future(self._end())
-        with contextlib.suppress(OSError):  # nobody may be left to read it, or no room to write it
-            err.print("Stopping; answers in progress may go on a little. Again to stop at once.", style="dim")
+        # past the buffer: what cannot be written (a full disk, a closed terminal) must not fail the exit later
+        with contextlib.suppress(OSError):
+            os.write(2, b"Stopping; answers in progress may go on a little. Again to stop at once.\n")
 
     async def _end(self) -> None:
         await self._node.gateway.stop(self._node.settings.limits.stop_grace_s)
