@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
+import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -57,12 +59,20 @@ def _clock(second: int) -> str:
     return time.strftime("%H:%M:%S", time.localtime(second))
 
 
+class _Lines(logging.Handler):
+    """Each record in one write, past Python's buffer: a line that finds no room is lost, and fails nothing later."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            os.write(sys.stderr.fileno(), f"{self.format(record)}\n".encode(errors="replace"))
+
+
 def configure(level: str, style: str) -> None:
     """Send the records of this process to standard error."""
     # what neither form tells need not be found out for each record (Logging HOWTO, "Optimization")
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging._srcfile = None
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Lines()
     handler.setFormatter(JsonLines() if style == "json" else TextLines())
     root = logging.getLogger()
     root.handlers = [handler]
