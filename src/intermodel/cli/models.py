@@ -22,7 +22,7 @@ app = typer.Typer(help="List, add and remove models. A running node notices with
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, data: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """List what this node can call.
+    """List the models of this machine, and the deployments and aliases of the settings file that is read here.
 
     Example: `intermodel models`
     """
@@ -32,7 +32,7 @@ def show(context: typer.Context, data: Data = None, config: Config = None, as_js
 
 @app.command("list")
 def list_(data: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """List what this node can call.
+    """List the models of this machine, and the deployments and aliases of the settings file that is read here.
 
     Example: `intermodel models list --json`
     """
