@@ -204,11 +204,11 @@ function explained(error) {
 function measured(answer, clock) {
   if (!clock.first) return "";
   const tokens = clock.tokens || clock.pieces;
-  const seconds = (clock.last - clock.first) / 1000;
   const parts = [`${clock.tokens ? "" : "about "}${tokens} token${tokens === 1 ? "" : "s"}`];
-  const rate = Number(((tokens - 1) / seconds).toPrecision(3)); // the first token's time is that of the question
-  // an answer that comes in one piece has no rate to speak of
-  if (tokens > 1 && seconds > 0.05) parts.push(`${rate.toLocaleString("en")} tokens/s`);
+  const streamed = clock.last - clock.first > 50; // ms; what comes in one piece is timed from the question on
+  const seconds = (clock.last - (streamed ? clock.first : clock.began)) / 1000;
+  const counted = streamed ? tokens - 1 : tokens; // the first token's time is that of the question
+  if (tokens > 1) parts.push(`${Number((counted / seconds).toPrecision(3)).toLocaleString("en")} tokens/s`);
   parts.push(`first after ${((clock.first - clock.began) / 1000).toFixed(2)} s`);
   if (clock.by && clock.by !== answer.model) parts.push(`by ${clock.by}`);
   return parts.map((said) => said.replaceAll(" ", "\u00a0")).join(" · "); // lines break between the parts alone
