@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench import engines, gateway, start
+from bench import client, engines, gateway, start
 
-ALL = ("start", "engines", "gateway")
+ALL = ("start", "engines", "client", "gateway")
 
 
 def main():
@@ -21,6 +21,8 @@ def main():
         start.main(rounds=2 if a.quick else 7)
     if "engines" in chosen:
         engines.main(rounds=2 if a.quick else 6, seconds=2 if a.quick else 5, model=a.model)
+    if "client" in chosen:
+        client.main(rounds=1 if a.quick else 5, seconds=1 if a.quick else 3)
     if "gateway" in chosen:
         gateway.main(rounds=1 if a.quick else 5, peers=a.peers)
 

@@ -13,7 +13,21 @@ from pydantic.fields import FieldInfo
 from typer.cli import get_docs_for_click
 
 from intermodel.cli import app
-from intermodel.settings import Alias, Deployment, Engines, Limits, Settings
+from intermodel.settings import (
+    Budget,
+    Cache,
+    Constraints,
+    Deployment,
+    Engines,
+    Limits,
+    Price,
+    Rate,
+    RateLimit,
+    Receipts,
+    Route,
+    Settings,
+)
+from intermodel.settings.model import GuardTable
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -29,8 +43,16 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("Top of the file", Settings),
     ("`[limits]`", Limits),
     ("`[engines]`", Engines),
+    ("`[receipts]`", Receipts),
+    ("`[cache]`", Cache),
     ("`[deployments.NAME]`", Deployment),
-    ("`[aliases.NAME]`", Alias),
+    ("`[deployments.NAME.price]`", Price),
+    ("`[deployments.NAME.rate]`", Rate),
+    ("`[routes.NAME]`", Route),
+    ("`[routes.NAME.require]`", Constraints),
+    ("`[budgets.NAME]`", Budget),
+    ("`[rate_limits.NAME]`", RateLimit),
+    ("`[guards.NAME]`", GuardTable),
 ]
 
 

@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted(
     (ROOT / "docs").rglob("*.md")
 )
-ALIAS = """
+ROUTE = """
 [deployments.vllm]
 base_url = "http://127.0.0.1:9/v1"
-[aliases.fast]
+[routes.fast]
 candidates = ["vllm", "intermodel/pebble"]
 """
 
@@ -52,7 +52,7 @@ def test_every_error_code_is_documented() -> None:
 
 @pytest.mark.skipif(not SHIPPED_FILE.exists(), reason="the model that ships is not built")
 def test_the_tutorial_runs(tmp_path: Path) -> None:
-    with up(tmp_path / "data", config=ALIAS) as node:
+    with up(tmp_path / "data", config=ROUTE) as node:
         environ = os.environ | {"OPENAI_BASE_URL": node.api, "OPENAI_API_KEY": node.token}
         blocks = python_blocks(ROOT / "docs" / "tutorial.md")
         readme = python_blocks(ROOT / "README.md")[0]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from intermodel.core import IntermodelError
 from intermodel.engines import Library, Model
 from intermodel.settings import Deployment, Settings
-from intermodel.settings.load import key
+from intermodel.settings.load import keys
 from intermodel.storage import Blobs, Database, DataFolder, digest_of
 from intermodel.storage.folder import MIN_FREE_BYTES
 from intermodel.web.server import listen
@@ -49,13 +49,13 @@ async def examine(settings: Settings, source: Path) -> list[Finding]:
 
 async def _all(settings: Settings, source: Path) -> AsyncIterator[Finding]:
     read = str(source.absolute()) if source.exists() else f"defaults, for there is no {source}"
-    counted = f"deployments: {len(settings.deployments)}, aliases: {len(settings.aliases)}"
+    counted = f"deployments: {len(settings.deployments)}, routes: {len(settings.routes)}"
     yield Finding("settings", Level.GOOD, f"{read} ({counted})")
-    for name, alias in settings.aliases.items():
-        if not set(alias.candidates) & set(settings.deployments) and not any("/" in c for c in alias.candidates):
+    for name, route in settings.routes.items():
+        if not set(route.candidates) & set(settings.deployments) and not any("/" in c for c in route.candidates):
             yield Finding(
-                f"alias {name}", Level.DOUBT, f"no deployment is called {' or '.join(alias.candidates)}",
-                "Mend the names in [aliases], or add the deployments.",
+                f"route {name}", Level.DOUBT, f"no deployment is called {' or '.join(route.candidates)}",
+                "Mend the names in [routes], or add the deployments.",
             )  # fmt: skip
     folder = DataFolder(settings.data)
     yield _folder(folder)
@@ -153,9 +153,9 @@ async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Fin
         yield Finding("database", Level.GOOD, f"{database.dialect} answers and is up to date")
         for model in await Library(database, Blobs(folder.blobs)).all():
             yield await asyncio.to_thread(_model, model)
-            if model.address in settings.deployments or model.address in settings.aliases:
+            if model.address in settings.deployments or model.address in settings.routes:
                 yield Finding(
-                    f"model {model.address}", Level.DOUBT, "a deployment or alias of the same name hides it",
+                    f"model {model.address}", Level.DOUBT, "a deployment or route of the same name hides it",
                     "Rename one of them.",
                 )  # fmt: skip
     except IntermodelError as error:
@@ -179,7 +179,7 @@ def _model(model: Model) -> Finding:
 async def _deployment(name: str, deployment: Deployment) -> Finding:
     check = f"deployment {name}"
     try:
-        key(deployment, name)
+        keys(deployment, name)
     except IntermodelError as error:
         return Finding(check, Level.BAD, error.message, error.hint)
     if not deployment.base_url:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from starlette.types import ASGIApp
 
+from intermodel.accounts import RateLimits, open_accounts
 from intermodel.engines import Engines, Library, watch_folder
-from intermodel.gateway import Catalog, Gateway, Metrics
-from intermodel.gateway.catalog import LOCAL
+from intermodel.gateway import Cache, Catalog, Gateway, Metrics, Registry
 from intermodel.governance import Tokens
-from intermodel.providers import Http, LlamaCpp, Provider, connect
+from intermodel.guards import load
+from intermodel.providers import Http, LlamaCpp, connect
 from intermodel.settings import Settings
-from intermodel.settings.load import key
+from intermodel.settings.load import keys
 from intermodel.storage import Blobs, Database, DataFolder
 from intermodel.web import Services, build_app
 from intermodel.web.auth import Auth
@@ -72,13 +73,29 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
 
         http = Http()
         stack.push_async_callback(http.close)
-        providers: dict[str, Provider] = {
-            name: connect(name, deployment, key(deployment, name, environ), http)
-            for name, deployment in settings.deployments.items()
-        }
-        providers[LOCAL] = LlamaCpp(library, engines, http)
-        catalog = Catalog(library, engines, settings.deployments, settings.aliases)
-        gateway = Gateway(catalog, providers, settings.limits, Metrics(engines.states))
+        registry = Registry(
+            database,
+            lambda name, deployment: tuple(
+                connect(name, deployment, key, http) for key in keys(deployment, name, environ)
+            ),
+            settings,
+        )
+        accounts = await stack.enter_async_context(open_accounts(settings, database, folder.path / "journal"))
+        redis_url = settings.redis.get_secret_value() if settings.redis else None
+        rate_limits = RateLimits(settings.rate_limits, redis_url)
+        stack.push_async_callback(rate_limits.close)
+        catalog = Catalog(library, engines, registry, accounts.prices, lambda _: None)
+        gateway = Gateway(
+            catalog,
+            registry,
+            LlamaCpp(library, engines, http),
+            accounts,
+            rate_limits,
+            {name: (load(name, table), frozenset(table.on)) for name, table in settings.guards.items()},
+            settings.limits,
+            Cache(settings.cache.bytes),
+            Metrics(engines.states),
+        )
         stack.push_async_callback(gateway.stop, 0)
         auth = Auth(tokens, folder.secret())
         app = build_app(Services(settings, gateway, engines, database, auth))
@@ -90,7 +107,7 @@ async def _first_token(tokens: Tokens, settings: Settings) -> str | None:
     await tokens.accept(settings.token.get_secret_value() if settings.token else None)
     if settings.token is not None or await tokens.owner() is not None:
         return None
-    return (await tokens.create(FIRST_TOKEN))[1]
+    return (await tokens.create(FIRST_TOKEN, admin=True))[1]
 
 
 async def _watch(stack: contextlib.AsyncExitStack, library: Library, settings: Settings, folder: DataFolder) -> None:

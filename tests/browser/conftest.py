@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from intermodel.settings import Alias, Deployment
+from intermodel.settings import Deployment, Route
 from tests.support import Running, running, settings_for
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -64,8 +64,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     deployments["test/a-model-with-a-name-so-long-that-no-telephone-shows-it-in-one-line-2026-instruct"] = Deployment(
         provider="echo"
     )
-    aliases = {"quick": Alias(candidates=("echo",))}
-    with running(settings_for(folder / "data", deployments=deployments, aliases=aliases)) as served:
+    routes = {"quick": Route(candidates=("echo",))}
+    with running(settings_for(folder / "data", deployments=deployments, routes=routes)) as served:
         yield served
 
 

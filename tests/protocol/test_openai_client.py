@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from intermodel.settings import Alias, Deployment
+from intermodel.settings import Deployment, Route
 from tests.support import Running, running, settings_for
 
 
@@ -25,8 +25,8 @@ def node(tmp_path: Path) -> Iterator[Running]:
         "broken": Deployment(provider="echo", script=tmp_path / "broken.json"),
         "dead": Deployment(base_url="http://127.0.0.1:9/v1"),
     }
-    aliases = {"fast": Alias(candidates=("dead", "echo"))}
-    with running(settings_for(tmp_path / "data", deployments=deployments, aliases=aliases)) as node:
+    routes = {"fast": Route(candidates=("dead", "echo"))}
+    with running(settings_for(tmp_path / "data", deployments=deployments, routes=routes)) as node:
         yield node
 
 

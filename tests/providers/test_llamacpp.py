@@ -97,10 +97,15 @@ class Local:
         """llama.cpp's own account of what it is doing."""
         model = await self.provider._find(ADDRESS)
         async with self.engines.lease(model) as endpoint:
-            session = self.http._session(Origin("http://engine", socket=endpoint.socket))
-            async with session.get("http://engine/slots") as response:
-                found: list[dict[str, Any]] = await response.json()
-                return found
+            origin = Origin("http://engine", socket=endpoint.socket)
+            response = await self.http.get(
+                origin, "/slots", headers={"Connection": "close"}, silence_s=60, name="the engine"
+            )
+            said = b""
+            while piece := await response.read():
+                said += piece
+            found: list[dict[str, Any]] = orjson.loads(said)
+            return found
 
 
 def parsed(data: bytes) -> list[dict[str, Any]]:

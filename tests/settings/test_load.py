@@ -4,7 +4,7 @@ import pytest
 
 from intermodel.core import Invalid
 from intermodel.settings import Settings, load
-from intermodel.settings.load import key
+from intermodel.settings.load import keys
 
 
 def write(folder: Path, text: str) -> Path:
@@ -50,9 +50,9 @@ def test_the_token_comes_from_the_environment_and_is_not_shown(tmp_path: Path) -
         ('allowed_hosts = ["a.test:80"]', "without port"),
         ('token = " "', "at least 12 characters"),
         ('[deployments."a b"]\nprovider = "echo"', "a b"),
-        ("[aliases.x]\ncandidates = []", "candidates"),
-        ('[deployments.x]\nprovider = "echo"\n[aliases.x]\ncandidates = ["x"]', "both an alias and a deployment"),
-        ('[aliases.x]\ncandidates = ["y"]\n[aliases.y]\ncandidates = ["z"]', "do not nest"),
+        ("[routes.x]\ncandidates = []", "candidates"),
+        ('[deployments.x]\nprovider = "echo"\n[routes.x]\ncandidates = ["x"]', "both a route and a deployment"),
+        ('[routes.x]\ncandidates = ["y"]\n[routes.y]\ncandidates = ["z"]', "do not nest"),
     ],
 )
 def test_mistakes_are_named_with_what_to_do(tmp_path: Path, text: str, says: str) -> None:
@@ -85,14 +85,42 @@ def test_keys_come_from_variable_or_file(tmp_path: Path) -> None:
     base_url = "http://c/v1"
     """
     deployments = load(write(tmp_path, text), {}).deployments
-    assert key(deployments["a"], "a", {"A_KEY": "from-env"}) == "from-env"
-    assert key(deployments["b"], "b", {}) == "from-file"
-    assert key(deployments["c"], "c", {}) == ""
+    assert keys(deployments["a"], "a", {"A_KEY": "from-env"}) == ("from-env",)
+    assert keys(deployments["b"], "b", {}) == ("from-file",)
+    assert keys(deployments["c"], "c", {}) == ("",)
     with pytest.raises(Invalid, match="A_KEY, which is not set"):
-        key(deployments["a"], "a", {})
+        keys(deployments["a"], "a", {})
     (tmp_path / "key").unlink()
     with pytest.raises(Invalid, match="cannot be read"):
-        key(deployments["b"], "b", {})
+        keys(deployments["b"], "b", {})
+
+
+def test_several_keys_take_turns_in_the_order_written(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("third")
+    text = f"""
+    [deployments.a]
+    base_url = "http://a/v1"
+    key_env = ["A", "B"]
+    key_file = ["{tmp_path}/key"]
+    """
+    deployment = load(write(tmp_path, text), {}).deployments["a"]
+    assert keys(deployment, "a", {"A": "first", "B": "second"}) == ("first", "second", "third")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('[routes.r]\ncandidates = ["a"]\n[routes.r.weights]\nb = 1', "weight for 'b'"),
+        ('[routes.r]\ncandidates = ["a"]\nguards = ["pii"]', "guard 'pii'"),
+        ('[budgets.b]\ndollars = 0', "greater than 0"),
+        ('[budgets.b]\ndollars = 1\ntoken = "a"\nuser = "b"', "not several"),
+        ('redis = "http://x"', "redis://"),
+    ],
+)
+def test_tables_of_the_gateway_are_checked(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        load(write(tmp_path, text), {})
+    assert says in str(caught.value)
 
 
 def test_allowed_hosts_are_compared_in_small_letters(tmp_path: Path) -> None:
@@ -103,7 +131,7 @@ def test_a_key_of_several_lines_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("one\ntwo\n")
     config = write(tmp_path, f'[deployments.a]\nbase_url = "http://a/v1"\nkey_file = "{tmp_path}/key"\n')
     with pytest.raises(Invalid, match="not one line"):
-        key(load(config, {}).deployments["a"], "a", {})
+        keys(load(config, {}).deployments["a"], "a", {})
 
 
 @pytest.mark.parametrize(
@@ -118,4 +146,4 @@ def test_a_variable_that_sets_nothing_is_said_so(tmp_path: Path, name: str, says
 
 def test_a_variable_that_holds_a_key_may_be_called_anything(tmp_path: Path) -> None:
     config = write(tmp_path, '[deployments.a]\nbase_url = "http://a/v1"\nkey_env = "INTERMODEL_A_KEY"\n')
-    assert load(config, {"INTERMODEL_A_KEY": "x"}).deployments["a"].key_env == "INTERMODEL_A_KEY"
+    assert load(config, {"INTERMODEL_A_KEY": "x"}).deployments["a"].key_env == ("INTERMODEL_A_KEY",)

@@ -22,7 +22,7 @@ from intermodel.core.errors import Invalid, Unauthenticated
 from intermodel.engines import Facts, Model, Phase, State
 from intermodel.gateway import Directory, Target
 from intermodel.governance import Caller
-from intermodel.settings import Alias, Deployment, Limits
+from intermodel.settings import Deployment, Limits, Route
 from intermodel.web.pages import page_error
 from intermodel.web.pages.conversation import MOST_CHARACTERS, MOST_TURNS, Answer, Asked, Turn, recent
 from intermodel.web.pages.listing import LOCAL, Entry, entries
@@ -71,7 +71,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             "letters": Deployment(provider="echo", capabilities=frozenset({"embedding"})),
             "far/away": Deployment(base_url="https://models.example.org/v1", model="big", context_length=200_000),
         },
-        aliases={"quick": Alias(candidates=("echo", "gone")), "lost": Alias(candidates=("gone",))},
+        routes={"quick": Route(candidates=("echo", "gone")), "lost": Route(candidates=("gone",))},
     )
     with running(settings) as served:
         yield served
@@ -298,13 +298,13 @@ def test_the_listing_joins_what_the_rooms_know() -> None:
     directory = Directory(
         {"a/b": Target("a/b", "llamacpp", "a/b", local=True, capabilities=able),
          "far": Target("far", "far", "big", local=False)},
-        {"both": ("a/b", "far"), "one": ("a/b", "gone")},
+        {"both": Route(candidates=("a/b", "far")), "one": Route(candidates=("a/b", "gone"))},
     )  # fmt: skip
     found = {e.address: e for e in entries(directory, {"a/b": model}, [state], {})}
     assert list(found) == ["a/b", "far", "both", "one"]
     assert (found["a/b"].phase, found["a/b"].context_length, found["a/b"].model) == ("failed", 512, model)
     assert (found["far"].phase, found["far"].chats) == ("", True)
-    assert found["both"].capabilities == (), "what one candidate can do is unknown, so it is of the alias"
+    assert found["both"].capabilities == (), "what one candidate can do is unknown, so it is of the route"
     assert found["one"].candidates == (("a/b", True), ("gone", False))
 
 
@@ -457,7 +457,7 @@ def test_a_chat_with_a_model_that_is_gone_says_so(node: Running) -> None:
 
 
 def test_the_number_of_calls_is_bounded_here_too(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, limits=Limits(concurrent_calls=1), aliases={"same": Alias(candidates=("echo",))})
+    settings = settings_for(tmp_path, limits=Limits(concurrent_calls=1), routes={"same": Route(candidates=("echo",))})
     with running(settings) as node, visit(node) as browser:
         shown = browser.post("/chat", data={"model": ["echo", "same"], "prompt": "hi"}).text
     assert "as many as this node takes" in "".join(said(shown, "error"))

@@ -10,17 +10,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
-import aiohttp
 import orjson
 import typer
 
 from intermodel.cli.local import tokens_of
 from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
 from intermodel.core import Invalid, NotFound, Unavailable, Upstream
+from intermodel.providers.http import Http, Origin, Response
 from intermodel.settings import Settings
 from intermodel.storage import DataFolder
 
 DEFAULT_MODEL = "intermodel/pebble"
+PATIENCE_S = 3600.0
+"""Longest silence of the node; whoever sits before the terminal has Ctrl-C."""
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ class Talk:
 
 def chat(
     question: Annotated[str | None, typer.Argument(help="Ask this and end; '-' reads it from standard input.")] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="Address or alias.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option("--model", "-m", help="Address or route.")] = DEFAULT_MODEL,
     system: Annotated[str | None, typer.Option(help="Instructions that come before the conversation.")] = None,
     url: Annotated[
         str | None, typer.Option(help="A node elsewhere; needs INTERMODEL_TOKEN.", show_default=False)
@@ -144,27 +146,39 @@ async def _collect(talk: Talk) -> str:
 
 async def _pieces(talk: Talk) -> AsyncIterator[str]:
     """The pieces of the next answer. Raises what the node answered as this project's errors."""
-    body = {"model": talk.model, "messages": talk.messages, "stream": True}
-    headers = {"Authorization": f"Bearer {talk.token}"}
-    done = False
+    body = orjson.dumps({"model": talk.model, "messages": talk.messages, "stream": True})
+    headers = {"Authorization": f"Bearer {talk.token}", "Content-Type": "application/json"}
+    http = Http()
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None, sock_connect=10)) as session,
-            session.post(f"{talk.api}/chat/completions", json=body, headers=headers) as response,
-        ):
-            if response.status != 200:
-                raise _error(await response.read(), response.status)
-            rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    if line.startswith(b"data: {"):
-                        yield _piece(orjson.loads(line[6:]))
-                    done = done or line.startswith(b"data: [DONE]")
-    except aiohttp.ClientError as error:
-        raise Unavailable(f"The node cannot be reached: {error}.", hint="Does it still run?") from None
-    if not done:
-        raise Upstream("The answer broke off.", hint="Ask again.")
+        try:
+            response = await http.post(
+                Origin(talk.api, private=True),
+                "/chat/completions",
+                body,
+                headers=headers,
+                silence_s=PATIENCE_S,
+                name="The node",
+            )
+        except Upstream as error:
+            raise Unavailable(error.message, hint="Does it still run?") from None
+        if response.status != 200:
+            raise _error(await response.error_body(), response.status)
+        async for line in _lines(response):
+            if line.startswith(b"data: {"):
+                yield _piece(orjson.loads(line[6:]))
+            elif line.startswith(b"data: [DONE]"):
+                return
+    finally:
+        await http.close()
+    raise Upstream("The answer broke off.", hint="Ask again.")
+
+
+async def _lines(response: Response) -> AsyncIterator[bytes]:
+    rest = b""
+    while chunk := await response.read():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
 
 
 def _piece(event: dict[str, Any]) -> str:

@@ -77,5 +77,5 @@ def configure(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for chatty in ("alembic", "watchfiles", "asyncio", "aiohttp", "uvicorn"):
+    for chatty in ("alembic", "watchfiles", "asyncio", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -22,7 +22,7 @@ app = typer.Typer(help="List, add and remove models. A running node notices with
 
 @app.callback(invoke_without_command=True)
 def show(context: typer.Context, data: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """List the models of this machine, and the deployments and aliases of the settings file that is read here.
+    """List the models of this machine, and the deployments and routes of the settings file that is read here.
 
     Example: `intermodel models`
     """
@@ -32,7 +32,7 @@ def show(context: typer.Context, data: Data = None, config: Config = None, as_js
 
 @app.command("list")
 def list_(data: Data = None, config: Config = None, as_json: Json = False) -> None:
-    """List the models of this machine, and the deployments and aliases of the settings file that is read here.
+    """List the models of this machine, and the deployments and routes of the settings file that is read here.
 
     Example: `intermodel models list --json`
     """
@@ -123,8 +123,8 @@ def _show(settings: Settings, *, as_json: bool) -> None:
     if as_json:
         local = [_as_dict(model) for model in listed]
         remote = [{"address": n, "kind": "deployment", "base_url": d.base_url} for n, d in settings.deployments.items()]
-        aliases = [{"address": n, "kind": "alias", "candidates": a.candidates} for n, a in settings.aliases.items()]
-        print_json(local + remote + aliases)
+        routes = [{"address": n, "kind": "route", "candidates": a.candidates} for n, a in settings.routes.items()]
+        print_json(local + remote + routes)
         return
     table = Table("address", "where", "size", "about", box=None)
     for m in listed:
@@ -137,8 +137,8 @@ def _show(settings: Settings, *, as_json: bool) -> None:
         )
     for name, deployment in settings.deployments.items():
         table.add_row(name, deployment.base_url or deployment.provider, "", deployment.model)
-    for name, alias in settings.aliases.items():
-        table.add_row(name, "alias", "", " → ".join(alias.candidates))
+    for name, route in settings.routes.items():
+        table.add_row(name, "route", "", " → ".join(route.candidates))
     out.print(table if table.row_count else "Nothing yet. Add a model with `intermodel models add FILE.gguf`.")
 
 

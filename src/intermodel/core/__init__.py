@@ -4,30 +4,39 @@ Promises: no input or output, no clock read, no randomness; everything here can 
 Does not know: databases, HTTP, files, processes.
 """
 
-from intermodel.core.calls import Call, Capability, Kind
+from intermodel.core.calls import Call, Capability, Kind, Upload
 from intermodel.core.digest import Digest
 from intermodel.core.errors import (
     Conflict,
+    Fault,
     IntermodelError,
     Invalid,
+    Limited,
     NotFound,
+    OverBudget,
     Refused,
     Unauthenticated,
     Unavailable,
     Upstream,
 )
+from intermodel.core.usage import Usage
 
 __all__ = [
     "Call",
     "Capability",
     "Conflict",
     "Digest",
+    "Fault",
     "IntermodelError",
     "Invalid",
     "Kind",
+    "Limited",
     "NotFound",
+    "OverBudget",
     "Refused",
     "Unauthenticated",
     "Unavailable",
+    "Upload",
     "Upstream",
+    "Usage",
 ]

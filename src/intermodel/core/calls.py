@@ -8,11 +8,30 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What is asked of a model; the value is the path below ``/v1`` in OpenAI's protocol."""
+    """What is asked of a model, and in whose form; the value is the path below ``/v1`` where it is asked.
+
+    CHAT is the form into which and from which the other conversations (RESPONSES, MESSAGES) are translated.
+    """
 
     CHAT = "chat/completions"
     COMPLETION = "completions"
     EMBEDDING = "embeddings"
+    RESPONSES = "responses"
+    """OpenAI's Responses, stateless."""
+    MESSAGES = "messages"
+    """Anthropic's Messages."""
+    RERANK = "rerank"
+    TRANSCRIPTION = "audio/transcriptions"
+    SPEECH = "audio/speech"
+    IMAGE = "images/generations"
+
+    @property
+    def conversation(self) -> bool:
+        """Whether it can be said in the other conversations' forms too."""
+        return self in _CONVERSATIONS
+
+
+_CONVERSATIONS = frozenset({Kind.CHAT, Kind.RESPONSES, Kind.MESSAGES})
 
 
 class Capability(StrEnum):
@@ -25,14 +44,32 @@ class Capability(StrEnum):
     JSON_SCHEMA = "json_schema"
     VISION = "vision"
     LOGPROBS = "logprobs"
+    RERANK = "rerank"
+    TRANSCRIPTION = "transcription"
+    SPEECH = "speech"
+    IMAGE = "image"
+    """Makes images; VISION reads them."""
+    CONTINUES = "continues"
+    """Goes on from the words of a last assistant message instead of answering it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file of a multipart form (RFC 7578)."""
+
+    field: str
+    filename: str
+    media_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request that the edge has parsed and checked.
 
-    `model` is the address or alias as the caller wrote it; `body` is the request in OpenAI's form and is
-    never changed: a provider that must say something else upstream sends a copy.
+    `model` is the address or the route as the caller wrote it; `body` is the request in the form of `kind` and is
+    never changed: a provider that must say something else upstream sends a copy. `upload` is the rest of a form with
+    files (transcriptions), whose plain fields are in `body`.
     """
 
     kind: Kind
@@ -41,3 +78,6 @@ class Call:
     stream: bool = False
     needs: frozenset[Capability] = field(default_factory=frozenset)
     request_id: str = ""
+    upload: tuple[Upload, ...] = ()
+    size: int = 0
+    """Bytes of the request as it came, where that is known."""

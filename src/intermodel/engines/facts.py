@@ -19,6 +19,12 @@ INSPECTOR = Path(__file__).with_name("inspect_gguf.py")
 TIMEOUT_S = 60
 
 
+_SPEAKS = frozenset({
+    Capability.CHAT, Capability.COMPLETION, Capability.EMBEDDING, Capability.TOOLS, Capability.JSON_SCHEMA,
+    Capability.LOGPROBS, Capability.CONTINUES,
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """A GGUF header's statements. Counts are 0 and texts empty where the header is silent."""
@@ -54,7 +60,7 @@ class Facts:
         """What llama.cpp can do with such a model."""
         if self.pooling:
             return frozenset({Capability.EMBEDDING})
-        return frozenset(Capability) - {Capability.VISION}
+        return _SPEAKS
 
 
 @dataclass(frozen=True, slots=True)

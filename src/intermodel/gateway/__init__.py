@@ -4,9 +4,25 @@ Promises: `choose` is pure and gives a reason for every candidate; a `Reply` beg
 Does not know: protocols and headers (web), wire formats (providers).
 """
 
+from intermodel.gateway.cache import Cache
 from intermodel.gateway.catalog import Catalog
 from intermodel.gateway.choose import Candidate, Directory, Target, choose
-from intermodel.gateway.gateway import Gateway, Reply
+from intermodel.gateway.gateway import Gateway
 from intermodel.gateway.metrics import Metrics
+from intermodel.gateway.registry import Registry
+from intermodel.gateway.replay import Replay
+from intermodel.gateway.reply import Reply
 
-__all__ = ["Candidate", "Catalog", "Directory", "Gateway", "Metrics", "Reply", "Target", "choose"]
+__all__ = [
+    "Cache",
+    "Candidate",
+    "Catalog",
+    "Directory",
+    "Gateway",
+    "Metrics",
+    "Registry",
+    "Replay",
+    "Reply",
+    "Target",
+    "choose",
+]

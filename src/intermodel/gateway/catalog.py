@@ -1,22 +1,25 @@
-"""The directory of what can be called: models of this machine, deployments, aliases."""
+"""The directory of what can be called: models of this machine, deployments, routes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 
-from intermodel.core import Capability
+from intermodel.accounts import Prices
+from intermodel.core import Capability, Unavailable
 from intermodel.engines import Engines, Library, Model
 from intermodel.gateway.choose import Directory, Target
-from intermodel.settings import Alias, Deployment
+from intermodel.gateway.registry import Registry
+from intermodel.settings import Deployment
 
 LOCAL = "llamacpp"
 """The key of the provider that stands for this machine's engines."""
 
 
 class Catalog:
-    """Keeps a `Directory`, renewed every `FRESH_S` and at once when a name is not found in it."""
+    """Keeps a `Directory`, renewed every `FRESH_S` and at once when a name is not found in it or something changed."""
 
     FRESH_S = 2.0
 
@@ -24,16 +27,20 @@ class Catalog:
         self,
         library: Library,
         engines: Engines,
-        deployments: Mapping[str, Deployment],
-        aliases: Mapping[str, Alias],
+        registry: Registry,
+        prices: Prices,
+        energy: Callable[[str], float | None],
     ) -> None:
+        """`energy` tells the joules of a thousand tokens made at an address, where they were learned."""
         self._library = library
         self._engines = engines
-        self._remote = {name: _remote(name, deployment) for name, deployment in deployments.items()}
-        self._aliases = {name: alias.candidates for name, alias in aliases.items()}
+        self._registry = registry
+        self._prices = prices
+        self._energy = energy
         self._models: Mapping[str, Model] = {}
         self._directory = Directory()
         self._renewed = float("-inf")
+        self._version = -1
         self._renewing = asyncio.Lock()
 
     async def models(self) -> Mapping[str, Model]:
@@ -43,8 +50,10 @@ class Catalog:
 
     async def directory(self, wanted: str | None = None) -> Directory:
         """What can be called now; always looked up afresh when `wanted` was not there."""
-        known = wanted is None or wanted in self._directory.targets or wanted in self._aliases
-        if not (known and time.monotonic() - self._renewed <= self.FRESH_S):
+        here = self._directory
+        known = wanted is None or wanted in here.targets or wanted in here.routes
+        fresh = time.monotonic() - self._renewed <= self.FRESH_S and self._version == self._registry.version
+        if not (known and fresh):
             asked = time.monotonic()
             async with self._renewing:  # many may wait here, of whom the first looks it up for all
                 if self._renewed < asked:
@@ -52,9 +61,17 @@ class Catalog:
         return self._directory
 
     async def _renew(self) -> None:
-        self._models = {model.address: model for model in await self._library.all()}
+        try:
+            await self._registry.renew()
+            self._models = {model.address: model for model in await self._library.all()}
+        except Unavailable:
+            if not self._models and self._version < 0:
+                raise  # nothing was ever known; otherwise calls go on with what was
+        declared = self._registry.declared
         local = {address: self._local(model) for address, model in self._models.items()}
-        self._directory = Directory(local | self._remote, self._aliases)
+        remote = {name: self._remote(name, d) for name, d in declared.deployments.items()}
+        self._directory = Directory(local | remote, declared.routes)
+        self._version = self._registry.version
         self._renewed = time.monotonic()
 
     def _local(self, model: Model) -> Target:
@@ -65,15 +82,23 @@ class Catalog:
             local=True,
             capabilities=model.facts.capabilities,
             context_length=self._engines.context_length(model),
+            price_input=Decimal(0),
+            price_output=Decimal(0),
+            energy_joules=self._energy(model.address),
         )
 
-
-def _remote(name: str, deployment: Deployment) -> Target:
-    return Target(
-        address=name,
-        provider=name,
-        upstream=deployment.model or name,
-        local=False,
-        capabilities=frozenset(map(Capability, deployment.capabilities)),
-        context_length=deployment.context_length,
-    )
+    def _remote(self, name: str, deployment: Deployment) -> Target:
+        price = self._prices.price_of(name, deployment)
+        return Target(
+            address=name,
+            provider=name,
+            upstream=deployment.model or name,
+            local=False,
+            capabilities=frozenset(map(Capability, deployment.capabilities)),
+            context_length=deployment.context_length,
+            output_tokens=deployment.output_tokens,
+            region=deployment.region,
+            price_input=price.input_per_million if price is not None else None,
+            price_output=price.output_per_million if price is not None else None,
+            energy_joules=self._energy(name),
+        )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from random import Random
 
-from intermodel.core import Call, Capability, Invalid, NotFound
+from intermodel.core import Call, Capability, IntermodelError, Invalid, NotFound, Refused, Unavailable
+from intermodel.gateway.health import Standing
+from intermodel.settings import Constraints, Route
+
+_OPTIONAL = frozenset({Capability.CONTINUES})
+"""Abilities that a model has only where it says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A model that this node can call, under the address callers use.
 
-    `provider` is the key of its connection, `upstream` the model's name there. Empty `capabilities` are unknown.
+    `provider` is the key of its connections, `upstream` the model's name there. Empty `capabilities` are unknown, as
+    are None and "" elsewhere. Prices are US dollars for a million tokens. `verdicts` (purposes that the licences allow),
+    `openness` and `tier` come from the model's record.
     """
 
     address: str
@@ -22,6 +32,14 @@ class Target:
     local: bool
     capabilities: frozenset[Capability] = frozenset()
     context_length: int | None = None
+    output_tokens: int | None = None
+    region: str = ""
+    price_input: Decimal | None = None
+    price_output: Decimal | None = None
+    energy_joules: float | None = None
+    verdicts: frozenset[str] | None = None
+    openness: str = ""
+    tier: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +47,7 @@ class Directory:
     """Everything that has an address at one moment."""
 
     targets: Mapping[str, Target] = field(default_factory=dict)
-    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,46 +59,185 @@ class Candidate:
     reason: str
 
 
-def choose(call: Call, directory: Directory) -> tuple[Candidate, ...]:
+Standings = Callable[[str], Standing]
+"""How the target at an address stands now."""
+
+OPENNESS = ("closed", "open access", "open source")
+"""The three words of a record for how open a model is, least first."""
+
+
+def choose(call: Call, directory: Directory, standings: Standings, random: Random) -> tuple[Candidate, ...]:
     """The candidates for `call`, best first, those left out at the end.
 
-    Raises `NotFound` for an unknown name, with the nearest known one, and `Invalid` where every candidate lacks
-    something that the call needs.
+    `standings` tells what was measured of the target at an address. `random` is drawn from only by the order `weighted`. Raises `NotFound` for an unknown name, with the nearest known one.
     """
-    alias = directory.aliases.get(call.model)
-    names = alias or (call.model,)
-    known = [(i, directory.targets[name]) for i, name in enumerate(names) if name in directory.targets]
+    route = directory.routes.get(call.model)
+    if route is None:
+        target = directory.targets.get(call.model)
+        if target is None:
+            raise _unknown(call.model, directory)
+        return (_judged(call, None, target, standings(call.model), "named by the caller"),)
+    known = [directory.targets[name] for name in route.candidates if name in directory.targets]
     if not known:
-        raise _unknown(call.model, alias, directory)
-    judged = [_judge(call, target, f"place {i + 1} of alias '{call.model}'" if alias else "named by the caller")
-              for i, target in known]  # fmt: skip
-    if not any(c.fit for c in judged):
-        first = judged[0]
-        raise Invalid(
-            f"{first.target.address} cannot answer this call: {first.reason}.",
+        raise _none_known(call.model, route)
+    ordered = _ORDERS[route.order](route, known, standings, random)
+    judged = [_judged(call, route.require, target, standings(target.address), why) for target, why in ordered]
+    return tuple(sorted(judged, key=lambda c: not c.fit))
+
+
+RESTS = "it rests after failures"
+
+
+def _judged(call: Call, require: Constraints | None, target: Target, standing: Standing, place: str) -> Candidate:
+    lacking = _lacking(call, target) or (require and _unmet(require, target)) or _resting(standing)
+    return Candidate(target, fit=not lacking, reason=lacking or place)
+
+
+def _lacking(call: Call, target: Target) -> str:
+    missing = call.needs - target.capabilities if target.capabilities else call.needs & _OPTIONAL
+    return f"it does not offer {', '.join(sorted(missing))}" if missing else ""
+
+
+def _resting(standing: Standing) -> str:
+    return f"{RESTS} ({standing.reason})" if standing.rests_s else ""
+
+
+def _unmet(require: Constraints, target: Target) -> str:
+    """The first demand that `target` does not meet, in words; what is not known of it counts as not met."""
+    missing = {Capability(c) for c in require.capabilities} - target.capabilities
+    if missing:
+        return f"it does not state {', '.join(sorted(missing))}"
+    if require.regions and target.region not in require.regions:
+        return f"its region is {target.region or 'unknown'}, not {' or '.join(require.regions)}"
+    for name, most, its in (
+        ("price for a million tokens read", require.price_input, target.price_input),
+        ("price for a million tokens made", require.price_output, target.price_output),
+        ("energy for a thousand tokens, in joules,", require.energy_joules, target.energy_joules),
+        ("tier", require.tier, target.tier),
+    ):
+        if most is not None and (its is None or its > most):
+            return f"its {name} is {'unknown' if its is None else its}, the most allowed is {most}"
+    if require.verdict and require.verdict not in (target.verdicts or ()):
+        known = "unknown" if target.verdicts is None else "not allowed"
+        return f"the licences' verdict on {require.verdict} use is {known}"
+    if require.openness and _openness(target.openness) < _openness(require.openness):
+        return f"its openness is {target.openness or 'unknown'}, the least allowed is {require.openness}"
+    return ""
+
+
+def _openness(word: str) -> int:
+    return OPENNESS.index(word) if word in OPENNESS else -1
+
+
+# Orders: each gives the targets, best first, with the reason for each place.
+
+_Ordered = Sequence[tuple[Target, str]]
+_Order = Callable[[Route, list[Target], Standings, Random], _Ordered]
+
+
+def _fixed(_route: Route, targets: list[Target], _standings: Standings, _random: Random) -> _Ordered:
+    return [(target, f"place {i + 1} of the route") for i, target in enumerate(targets)]
+
+
+def _weighted(route: Route, targets: list[Target], _standings: Standings, random: Random) -> _Ordered:
+    """Drawn without replacement, in proportion to weights (Efraimidis and Spirakis 2006, algorithm A)."""
+
+    def drawn(target: Target) -> float:
+        weight = route.weights.get(target.address, 1.0)
+        return math.log(1 - random.random()) / weight if weight else -math.inf
+
+    keys = {target.address: drawn(target) for target in targets}
+    ordered = sorted(targets, key=lambda target: -keys[target.address])
+    return [(target, f"drawn with weight {route.weights.get(target.address, 1.0):g}") for target in ordered]
+
+
+def _cheapest(_route: Route, targets: list[Target], _standings: Standings, _random: Random) -> _Ordered:
+    """By the price of a typical call, three tokens read for each one made; unknown prices last."""
+
+    def price(target: Target) -> Decimal | None:
+        if target.price_input is None or target.price_output is None:
+            return None
+        return (3 * target.price_input + target.price_output) / 4
+
+    return _by(targets, price, "blended price ${:f} for a million tokens", "price unknown")
+
+
+def _fastest(_route: Route, targets: list[Target], standings: Standings, _random: Random) -> _Ordered:
+    """By the measured time to a first token and a hundred more; those not measured yet come first, to be measured."""
+
+    def seconds(target: Target) -> float | None:
+        standing = standings(target.address)
+        if standing.first_token_s is None:
+            return None
+        return standing.first_token_s + (100 / standing.rate if standing.rate else 0.0)
+
+    new = [(target, "not measured yet") for target in targets if seconds(target) is None]
+    measured = [target for target in targets if seconds(target) is not None]
+    return [*new, *_by(measured, seconds, "{:.3g} s to a hundred tokens, as measured", "")]
+
+
+def _best(_route: Route, targets: list[Target], standings: Standings, _random: Random) -> _Ordered:
+    """By measured quality; those without a measurement last."""
+
+    def worse(target: Target) -> float | None:
+        quality = standings(target.address).quality
+        return None if quality is None else -quality
+
+    ordered = _by(targets, worse, "{}", "quality not measured")
+    return [(t, why if worse(t) is None else f"measured quality {-(worse(t) or 0):.3g}") for t, why in ordered]
+
+
+_ORDERS: dict[str, _Order] = {
+    "fixed": _fixed, "weighted": _weighted, "cheapest": _cheapest, "fastest": _fastest, "best": _best,
+}  # fmt: skip
+
+
+def _by(
+    targets: list[Target], value: Callable[[Target], float | Decimal | None], told: str, unknown: str
+) -> list[tuple[Target, str]]:
+    """In rising order of `value`, as listed where equal, unknown ones last."""
+    valued = [(value(target), target) for target in targets]
+    known = sorted(((v, t) for v, t in valued if v is not None), key=lambda pair: pair[0])
+    return [(t, told.format(v)) for v, t in known] + [(t, unknown) for v, t in valued if v is None]
+
+
+def none_fit(call: Call, candidates: Sequence[Candidate]) -> IntermodelError:
+    """What to tell a caller whose call no candidate may answer now, with the reason of each."""
+    one = candidates[0]
+    alone = len(candidates) == 1
+    reasons = "; ".join(f"{c.target.address}: {c.reason}" for c in candidates)
+    if any(c.reason.startswith(RESTS) for c in candidates):
+        return Unavailable(
+            f"'{call.model}' cannot be called now. {reasons}.", hint="Try again in a moment.", code="deployment_resting"
+        )
+    if all(_lacking(call, c.target) for c in candidates):
+        said = (
+            f"{one.target.address} cannot answer this call: {one.reason}." if alone else f"None can answer: {reasons}."
+        )
+        return Invalid(
+            said,
             hint="Choose a model that can; `/v1/models` lists what each is able to do.",
             code="capability_missing",
             param="model",
         )
-    return tuple(sorted(judged, key=lambda c: not c.fit))
+    return Refused(
+        f"Route '{call.model}' allows none of its candidates for this call. {reasons}.",
+        hint="Its constraints are in intermodel.toml, or `intermodel routes show`.",
+        code="no_candidate_allowed",
+    )
 
 
-def _judge(call: Call, target: Target, standing: str) -> Candidate:
-    missing = call.needs - target.capabilities if target.capabilities else frozenset()
-    if missing:
-        return Candidate(target, fit=False, reason=f"it does not offer {', '.join(sorted(missing))}")
-    return Candidate(target, fit=True, reason=standing)
+def _none_known(name: str, route: Route) -> NotFound:
+    return NotFound(
+        f"None of the candidates of route '{name}' is known here: {', '.join(route.candidates)}.",
+        hint="Mend the route, or add those models.",
+        code="model_not_found",
+        param="model",
+    )
 
 
-def _unknown(name: str, alias: tuple[str, ...] | None, directory: Directory) -> NotFound:
-    if alias:
-        return NotFound(
-            f"None of the candidates of alias '{name}' is known here: {', '.join(alias)}.",
-            hint="Mend the alias in intermodel.toml, or add those models.",
-            code="model_not_found",
-            param="model",
-        )
-    names = [*directory.targets, *directory.aliases]
+def _unknown(name: str, directory: Directory) -> NotFound:
+    names = [*directory.targets, *directory.routes]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or sorted(names)[:3]
     return NotFound(
         f"There is no model '{name[:200]}' on this node.",

@@ -1,157 +1,495 @@
-"""Calling a model: candidates in order, the next one tried until a first token is there."""
+"""Calling a model: candidates in order, each paid for, the next one tried until a first token is there."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from typing import Any
 
-from intermodel.core import Call, IntermodelError, Invalid, NotFound, Unavailable, Upstream
-from intermodel.gateway.begin import Beginning, begin, choices_of
-from intermodel.gateway.catalog import Catalog
-from intermodel.gateway.choose import Target, choose
+from intermodel.accounts import Accounts, Busy, Payer, Price, RateLimits, new_id
+from intermodel.core import Call, Capability, Fault, IntermodelError, Invalid, OverBudget, Unavailable, Upstream, Usage
+from intermodel.gateway import money
+from intermodel.gateway.account import Account, Attempt
+from intermodel.gateway.asking import Asked, Resuming, ask, named
+from intermodel.gateway.cache import Cache, Kept, key_of
+from intermodel.gateway.catalog import LOCAL, Catalog
+from intermodel.gateway.choose import Target, choose, none_fit
+from intermodel.gateway.failover import Failover, Place, fault_of, most_telling
+from intermodel.gateway.health import Health, Standing
 from intermodel.gateway.metrics import Metrics
-from intermodel.gateway.stream import Tail
+from intermodel.gateway.receipt import receipt_of
+from intermodel.gateway.registry import Registry
+from intermodel.gateway.replay import Replay
+from intermodel.gateway.reply import Reply
+from intermodel.gateway.resume import continuable, continued, told_so_far
+from intermodel.gateway.screen import Guards, Screen, screened
+from intermodel.governance import Caller
 from intermodel.providers import Provider
-from intermodel.settings import Limits
+from intermodel.settings import Deployment, Limits, Route
 
 log = logging.getLogger(__name__)
 
+DIRECT = Route(candidates=("direct",), attempts=2)
+"""What holds for a model that is called by its own address."""
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A candidate that was tried and failed."""
+HERE = Deployment(provider="echo")
+"""What holds for a model of this machine, which no table declares."""
 
-    address: str
-    error: IntermodelError
-    seconds: float
-
-
-class Reply:
-    """An answer that has begun. Read it to its end, and close it whatever happens."""
-
-    def __init__(self, gateway: Gateway, call: Call, address: str, beginning: Beginning, started: float) -> None:
-        self.address = address
-        self._gateway = gateway
-        self._answer = beginning.answer
-        self._head = beginning.head
-        self._usage = beginning.usage
-        self._started = started
-        self._request_id = call.request_id
-        self._tail = Tail(choices_of(call)) if call.stream else None
-        self._outcome = "left"
-        self._over = False
-        gateway.metrics.of(address).first.observe(time.monotonic() - started)
-
-    @property
-    def streamed(self) -> bool:
-        return self._tail is not None
-
-    async def read(self) -> bytes:
-        """The next bytes, b"" at the end. Raises `Upstream` where the answer breaks off, `Unavailable` on shutdown."""
-        if self._over:
-            return b""
-        try:
-            with self._gateway.interruptible:
-                chunk = self._head or (await self._answer.read() if self._tail else b"")
-            self._head = b""
-            if self._tail is None:
-                self._over = not chunk
-            elif chunk:
-                self._tail.watch(chunk)
-            else:
-                self._over = True
-                chunk = self._tail.end(self.address)
-                self._usage = self._tail.usage
-        except IntermodelError:
-            self._outcome = "broken"
-            raise
-        if self._over:
-            self._outcome = "broken" if self._tail and self._tail.failed else "ok"
-        return chunk
-
-    async def close(self) -> None:
-        """Stop the work upstream if it is not over, and settle the account. May be called twice."""
-        if self._outcome == "closed":
-            return
-        outcome, self._outcome = self._outcome, "closed"
-        if outcome == "broken":
-            log.warning("answer broke off", extra={"model": self.address, "request": self._request_id})
-        self._gateway.settle(self.address, outcome, self._started, self._usage)
-        await self._answer.close()
+DRAIN_S = 300.0
+"""Longest time in which an answer is read to its end for nobody but the bill."""
 
 
 class Gateway:
     """Calls models for callers who are known. One for the node; `await stop()` ends what still runs."""
 
-    def __init__(self, catalog: Catalog, providers: Mapping[str, Provider], limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        registry: Registry,
+        local: Provider,
+        accounts: Accounts,
+        rate_limits: RateLimits,
+        guards: Mapping[str, tuple[Any, Any]],
+        limits: Limits,
+        cache: Cache,
+        metrics: Metrics,
+    ) -> None:
         self.catalog = catalog
+        self.registry = registry
         self.metrics = metrics
-        self._providers = providers
+        self.health = Health()
+        self.accounts = accounts
+        self._rates = rate_limits
+        self._local = (local,)
+        self._guards = guards
         self._limits = limits
+        self._cache = cache
+        self._random = random.Random()  # noqa: S311 - draws lots between candidates
         self._running: set[asyncio.Task[Any]] = set()
+        self._after: set[asyncio.Task[Any]] = set()
         self._stopping = False
-        self.interruptible = _Interruptible(self)
-        """A block in which a cancellation by `stop` surfaces as `Unavailable`; any other goes through."""
         metrics.running.set_function(lambda: len(self._running))
 
-    async def call(self, call: Call) -> Reply:
+    # Taking a call on
+
+    async def call(self, call: Call, caller: Caller) -> Reply | Replay:
         """The answer of the first candidate that gives a first token (or, not streamed, a whole answer).
 
         The calling task belongs to this call until the reply is closed and it ends. Raises `NotFound`, `Invalid`,
-        `Upstream` (of the last candidate, naming all attempts) or `Unavailable` when too many calls run.
+        `Refused`, `OverBudget`, `Limited`, `Upstream` (the most telling one) or `Unavailable`; each has the id of its
+        receipt and the attempts in `told`.
         """
         self._admit()
-        started = time.monotonic()
-        failed: list[Attempt] = []
-        for candidate in choose(call, await self.catalog.directory(call.model)):
-            if not candidate.fit:
-                break
-            address, tried = candidate.target.address, time.monotonic()
-            log.debug("candidate", extra={"model": address, "why": candidate.reason, "request": call.request_id})
+        self.accounts.receipts.admit()
+        payer = Payer(caller.token_id, caller.name, caller.user, caller.organisation)
+        account = Account(new_id(), call, caller, payer)
+        try:
+            return await self._answer(account)
+        except asyncio.CancelledError:
+            error = self.interrupted()
+            if not account.drained:
+                await self._over(account, "failed" if error else "left", error)
+            if error is not None:
+                raise error from None
+            raise
+        except IntermodelError as error:
+            await self._over(account, "refused" if _is_callers(error) else "failed", error)
+            raise
+
+    async def _answer(self, account: Account) -> Reply | Replay:
+        call = account.call
+        directory = await self.catalog.directory(call.model)
+        account.route = directory.routes.get(call.model)
+        account.candidates = choose(call, directory, self.standing, self._random)
+        if not account.candidates[0].fit:
+            raise self._none_fit(account)
+        account.admission = await self._rates.admit(account.payer, money.likely(call))
+        route = account.route or DIRECT
+        if route.guards and (guards := self._looking(route, "request")):
+            account.call = replace(call, body=screened(call, guards, account.findings))
+        if route.cache_s:
+            return await self._kept_or_asked(account, route)
+        return await self._first(account, route)
+
+    def _none_fit(self, account: Account) -> IntermodelError:
+        error = none_fit(account.call, account.candidates)
+        if isinstance(error, Unavailable):
+            rests = [self.standing(c.target.address).rests_s for c in account.candidates]
+            error.retry_after_s = max(1.0, min((r for r in rests if r), default=1.0))
+        return error
+
+    def standing(self, address: str) -> Standing:
+        """How the deployment at `address` stands."""
+        return self.health.standing(address, self._keys(address))
+
+    def _keys(self, address: str) -> int:
+        return len(self.registry.declared.connections.get(address) or self._local)
+
+    def _looking(self, route: Route, on: str) -> Guards:
+        return {name: guard for name in route.guards for guard, at in [self._guards[name]] if on in at}
+
+    # Trying candidates
+
+    async def _first(self, account: Account, route: Route) -> Reply:
+        """The reply of the first place that answers. Raises the most telling error of all attempts."""
+        failover = Failover(route, account.candidates, self._keys, self._random.random)
+        ends = time.monotonic() + route.within_s
+        failed: list[IntermodelError] = []
+        while (place := failover.next(time.monotonic(), ends, self._may)) is not None:
+            if place.wait_s:
+                await self._pause(place)
             try:
-                beginning = await self._begin(call, candidate.target)
-            except asyncio.CancelledError:
-                self.metrics.of(address).ended["left"].inc()
-                raise
-            except IntermodelError as error:
-                failed.append(Attempt(address, error, time.monotonic() - tried))
-                self._note(failed[-1], call.request_id)
-                if self._stopping or not _another_may_answer(error):
+                asked, attempt = await self._hedged(account, route, failover, place, ends)
+            except _Failed as failure:
+                failed.append(failure.error)
+                if self._stopping or not failover.failed(failure.place, failure.error, time.monotonic()):
                     break
             else:
-                return Reply(self, call, address, beginning, started)
-        last = failed[-1]
-        self.metrics.of(last.address).ended["refused" if _is_callers(last.error) else "failed"].inc()
-        raise _told(failed)
+                return self._reply(account, route, asked, attempt)
+        raise self._told(account, failed)
 
-    async def _begin(self, call: Call, target: Target) -> Beginning:
+    def _may(self, place: Place) -> bool:
+        return self.health.of(place.target.address, place.key).may()
+
+    async def _pause(self, place: Place) -> None:
         try:
-            with self.interruptible:
-                async with asyncio.timeout(self._limits.first_token_s):
-                    answer = await self._providers[target.provider].call(call, target.upstream)
-                    try:
-                        return await begin(answer, call, target.address)
-                    except BaseException:
-                        await answer.close()
-                        raise
-        except TimeoutError:
-            raise Upstream(
-                f"'{target.address}' gave no answer within {self._limits.first_token_s:g} s.",
-                code="upstream_timeout",
-                hint="`limits.first_token_s` sets how long a candidate may take.",
-            ) from None
+            await asyncio.sleep(place.wait_s)
+        except asyncio.CancelledError:
+            self.health.of(place.target.address, place.key).left()
+            raise
 
-    def _note(self, attempt: Attempt, request_id: str) -> None:
-        """Count and log a failed attempt: by its code alone, for an upstream's words may quote the prompt."""
-        error = attempt.error
+    async def _hedged(
+        self, account: Account, route: Route, failover: Failover, place: Place, ends: float
+    ) -> tuple[Asked, Attempt]:
+        """`_try` at one place, and where the route hedges and it is late, at a second one too: the first to answer wins."""
+        late = self.health.of(place.target.address, place.key).first_token(route.hedge) if route.hedge else None
+        if late is None:
+            return await self._try(account, route, place, ends)
+        first = asyncio.create_task(self._try(account, route, place, ends))
+        tasks = {first}
+        try:
+            await asyncio.wait(tasks, timeout=late)
+            if not first.done() and (other := failover.next(time.monotonic(), ends, self._may)) is not None:
+                tasks.add(asyncio.create_task(self._try(account, route, other, ends, hedge=True)))
+            return await _first_to_succeed(tasks, lambda f: failover.failed(f.place, f.error, time.monotonic()))
+        finally:
+            losers = [task for task in tasks if not task.done()]
+            for task in losers:
+                task.cancel("lost")
+            if losers:
+                await asyncio.wait(losers)
+
+    async def _try(
+        self, account: Account, route: Route, place: Place, ends: float, *, hedge: bool = False
+    ) -> tuple[Asked, Attempt]:
+        """One attempt. Raises `_Failed`."""
+        target = place.target
+        deployment = self._deployment(target)
+        attempt = account.begin(target, place.key, self._price(target, deployment))
+        attempt.hedge = hedge
+        health = self.health.of(target.address, place.key)
+        within_s = min(route.first_token_s or self._limits.first_token_s, ends - attempt.began)
+        try:
+            most = await self._granted(account, attempt, deployment)
+            screen = self._screen(account, route)
+            asking = ask(
+                self._provider(target, place.key),
+                target,
+                account.call,
+                within_s=within_s,
+                screen=screen,
+                most_tokens=most,
+            )
+            if _drains(deployment):
+                attempt.asking = asyncio.create_task(asking)
+                asked = await asyncio.shield(attempt.asking)
+            else:
+                asked = await asking
+        except asyncio.CancelledError as cancelled:
+            health.left()
+            lost = "lost" in cancelled.args
+            if attempt.asking is not None and not self._stopping:
+                account.drained = not lost
+                self._later(self._drain_attempt(account, attempt, "lost" if lost else "left"))
+            else:
+                self._close(attempt, "lost" if lost else "left", money.estimated(account.call, 0))
+            raise
+        except IntermodelError as error:
+            attempt.failed(named(error, target))
+            self._note(attempt, health, error)
+            self._close(attempt, "failed", None)
+            raise _Failed(place, error) from error
+        attempt.first_token_s = time.monotonic() - attempt.began
+        health.first()
+        return asked, attempt
+
+    def _deployment(self, target: Target) -> Deployment:
+        return HERE if target.local else self.registry.declared.deployments.get(target.address, HERE)
+
+    def _price(self, target: Target, deployment: Deployment) -> Price | None:
+        return self.accounts.prices.price_of(target.address, deployment)
+
+    def _provider(self, target: Target, key: int) -> Provider:
+        connections = (
+            self._local if target.provider == LOCAL else self.registry.declared.connections.get(target.provider)
+        )
+        if not connections:
+            raise Unavailable(f"The deployment '{target.address}' was just taken away.", hint="Ask again.")
+        return connections[min(key, len(connections) - 1)]
+
+    def _screen(self, account: Account, route: Route) -> Screen | None:
+        guards = self._looking(route, "answer") if route.guards else None
+        return Screen(guards, account.findings) if guards else None
+
+    async def _granted(self, account: Account, attempt: Attempt, deployment: Deployment) -> int | None:
+        """Have the attempt admitted and paid for; the number of tokens that it is held to, where a budget binds it."""
+        call, target = account.call, attempt.target
+        admission = await self._rates.try_admit(target.address, deployment.rate, money.likely(call))
+        if isinstance(admission, Busy):
+            raise Upstream(
+                f"'{target.address}' is at the limit that this node sets it.",
+                code="deployment_limited",
+                fault=Fault.TIRED,
+                retry_after_s=admission.retry_after_s,
+            )
+        attempt.admission = admission
+        if not self.accounts.budgets.binds(account.payer):
+            return None
+        if attempt.price is None:
+            raise OverBudget(
+                f"'{target.address}' has no known price, and a budget binds this token.",
+                hint=f"Give the deployment a price: [deployments.{target.address}.price], input and output.",
+                code="unpriced_model",
+            )
+        read, tokens = money.most_read(call), money.limited(call, target)
+        worst = attempt.price.bound(read, tokens)
+        least = attempt.price.bound(read, min(tokens, 64)) if call.stream else worst
+        attempt.reservation = await self.accounts.budgets.reserve(
+            account.payer, worst, receipt_of(account) | {"answered": target.address}, at_least=least
+        )
+        return tokens
+
+    async def _drain_attempt(self, account: Account, attempt: Attempt, outcome: str) -> None:
+        """Wait for an answer that nobody waits for any more: its end tells the exact bill."""
+        usage: Usage | None = money.estimated(account.call, 0)
+        assert attempt.asking is not None
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                asked = await attempt.asking
+                try:
+                    while asked.pipe is not None and (data := asked.head or await asked.answer.read()):
+                        asked.head = b""
+                        asked.pipe.feed(data)
+                finally:
+                    await asked.answer.close()
+            usage = asked.usage or (asked.pipe and asked.pipe.usage) or usage
+        except (IntermodelError, TimeoutError):
+            pass
+        finally:
+            self._close(attempt, outcome, usage)
+            if account.drained:
+                await self._over(account, outcome, None)
+
+    # Giving the answer
+
+    def _reply(self, account: Account, route: Route, asked: Asked, attempt: Attempt) -> Reply:
+        account.answered = attempt
+        attempt.usage = asked.usage
+        reply = Reply(self, account, asked.answer, asked.pipe, asked.head, asked.media_type, asked.spoken)
+        if account.admission is not None:
+            reply.headers = account.admission.headers
+        if asked.pipe is not None:
+            loop = asyncio.get_running_loop()
+            total_s = (route.total_s or self._limits.call_s) - (time.monotonic() - account.started)
+            reply.bound(loop.time() + total_s, route.silence_s)
+            if route.continues and continuable(account.call) and any(_continues(c.target) for c in account.candidates):
+                reply.sent = []
+        self.metrics.of(attempt.target.address).first.observe(time.monotonic() - account.started)
+        return reply
+
+    async def settle(self, reply: Reply, outcome: str) -> None:
+        """Close the account of an answer that is over, and have its receipt written. Raises `Unavailable` if it cannot be."""
+        account, attempt = reply.account, reply.account.answered
+        assert attempt is not None
+        reply.settled = True
+        reply.unbound()
+        usage = (reply.pipe.usage if reply.pipe is not None else attempt.usage) or None
+        if usage is None and account.call.kind in money.COUNTED:
+            usage = money.estimated(account.call, reply.received)
+        attempt.seconds = time.monotonic() - attempt.began
+        self._close(attempt, _ATTEMPT[outcome], usage)
+        if outcome == "broken":
+            log.warning("answer broke off", extra={"model": reply.address, "request": account.call.request_id})
+        await self._over(account, outcome, None)
+
+    async def abandon(self, reply: Reply) -> None:
+        """The caller is gone before the end: stop the work upstream, or read on for the bill."""
+        deployment = self._deployment(reply.account.answered.target) if reply.account.answered else HERE
+        wanted = _drains(deployment) or reply.wanted_by_others
+        if reply.pipe is not None and wanted and not self._stopping:
+            self._later(self._drain(reply))
+        else:
+            await reply.drop()
+
+    async def _drain(self, reply: Reply) -> None:
+        """Read an answer to its end, whose caller is gone."""
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while await reply.read():
+                    pass
+        except (IntermodelError, TimeoutError):
+            pass  # the receipt tells
+        finally:
+            await reply.drop()
+
+    async def resume(self, reply: Reply, error: IntermodelError) -> bool:
+        """Go on with another candidate where one broke off in plain text; whether that could be done."""
+        account, broken = reply.account, reply.account.answered
+        if not isinstance(error, Upstream) or reply.sent is None or broken is None or reply.settled or self._stopping:
+            return False
+        so_far = told_so_far(reply.spoken, reply.sent)
+        reply.sent = None
+        if so_far is None:
+            return False
+        await reply.answer.close()
+        broken.failed(named(error, broken.target))
+        self._note(broken, self.health.of(broken.target.address, broken.key), error)
+        self._close(broken, "broken", money.estimated(account.call, reply.received))
+        others = [c.target for c in account.candidates if c.fit and _continues(c.target)]
+        for target in sorted(others, key=lambda t: t.address == broken.target.address):
+            if await self._continue_with(reply, target, continued(account.call, so_far), so_far.resumed):
+                return True
+        account.answered = broken
+        return False
+
+    async def _continue_with(self, reply: Reply, target: Target, call: Call, resumed: Any) -> bool:
+        account, health = reply.account, self.health.of(target.address)
+        deployment = self._deployment(target)
+        if reply.pipe is None or not health.may():
+            return False
+        attempt = account.begin(target, 0, self._price(target, deployment))
+        attempt.resumed = True
+        try:
+            most = await self._granted(account, attempt, deployment)
+            asked = await ask(
+                self._provider(target, 0),
+                target,
+                call,
+                within_s=self._limits.first_token_s,
+                most_tokens=most,
+                resuming=Resuming(account.call, resumed, reply.pipe),
+            )
+        except asyncio.CancelledError:
+            health.left()
+            self._close(attempt, "left", None)
+            raise
+        except IntermodelError as error:
+            attempt.failed(named(error, target))
+            self._note(attempt, health, error)
+            self._close(attempt, "failed", None)
+            return False
+        health.first()
+        attempt.first_token_s = time.monotonic() - attempt.began
+        account.answered = attempt
+        reply.answer, reply.pipe, reply.head, reply.received = asked.answer, asked.pipe, asked.head, 0
+        return True
+
+    # Money and receipts
+
+    def _close(self, attempt: Attempt, outcome: str, usage: Usage | None) -> None:
+        """End an attempt: what it used, what that costs, what is given back."""
+        if not attempt.seconds:
+            attempt.seconds = time.monotonic() - attempt.began
+        if outcome != "failed" or attempt.outcome == "running":
+            attempt.outcome = outcome
+        attempt.usage = usage
+        attempt.cost = money.cost_of(attempt.price, usage) if usage is not None else 0
+        if attempt.reservation is not None:
+            attempt.cost = min(attempt.cost, attempt.reservation.amount) if usage and usage.estimated else attempt.cost
+            attempt.reservation.settle(attempt.cost)
+        if attempt.admission is not None:
+            attempt.admission.settle(usage.input + usage.output if usage is not None else 0)
+            attempt.admission.close()
+        if outcome == "ok":
+            health = self.health.of(attempt.target.address, attempt.key)
+            health.ok(attempt.first_token_s or attempt.seconds, usage.output if usage else 0, attempt.seconds)
+        elif outcome == "left" and attempt.first_token_s is not None:
+            self.health.of(attempt.target.address, attempt.key).left()
+
+    async def _over(self, account: Account, outcome: str, error: IntermodelError | None) -> None:
+        """End a call: count it and write its receipt."""
+        account.outcome = outcome
+        if error is not None:
+            account.code = error.code
+            error.told = {"receipt": account.id, "attempts": [attempt.told() for attempt in account.attempts]}
+        if account.admission is not None:
+            used = sum(a.usage.input + a.usage.output for a in account.attempts if a.usage is not None)
+            account.admission.settle(used)
+            account.admission.close()
+        self.metrics.ended(account)
+        try:
+            await self.accounts.receipts.record(receipt_of(account))
+        except Unavailable:
+            if error is None:
+                raise
+
+    def _note(self, attempt: Attempt, health: Any, error: IntermodelError) -> None:
+        """Learn from, count and log a failed attempt: by its code alone, for an upstream's words may quote the prompt."""
+        if isinstance(error, Upstream) and error.code != "deployment_limited":
+            health.failed(error.fault, error.retry_after_s)
+        else:
+            health.left()
         code = f"status_{error.status}" if isinstance(error, Upstream) and error.status else error.code
-        self.metrics.attempts_failed.labels(attempt.address, code).inc()
+        address = attempt.target.address
+        self.metrics.attempts_failed.labels(address, code).inc()
         level = logging.INFO if isinstance(error, Invalid) else logging.WARNING
-        log.log(level, "attempt failed", extra={"model": attempt.address, "code": code, "request": request_id})
+        log.log(level, "attempt failed", extra={"model": address, "code": code})
+
+    def _told(self, account: Account, failed: list[IntermodelError]) -> IntermodelError:
+        """The most telling error; where there were several attempts, its hint tells them all."""
+        if not failed:
+            return self._none_fit(account)
+        error = most_telling(failed)
+        if len(account.attempts) > 1:
+            tried = "; ".join(
+                f"{a.target.address} after {a.seconds:.1f} s: {a.said or a.outcome}" for a in account.attempts
+            )
+            error.hint = f"{error.hint} Tried {tried}".strip()
+        return error
+
+    # Answers that are kept
+
+    async def _kept_or_asked(self, account: Account, route: Route) -> Reply | Replay:
+        key = key_of(account.call, account.caller, account.call.model)
+        while (kept := self._cache.find(key)) is not None:
+            kept.readers += 1
+            try:
+                await kept.more(0)
+            finally:
+                kept.readers -= 1
+            if kept.error is not None:
+                raise kept.error
+            if not kept.given_up:
+                account.cached = kept.receipt
+                return Replay(self, account, kept)
+        kept = self._cache.begin(key, account.id, route.cache_s or 0)
+        try:
+            reply = await self._first(account, route)
+        except BaseException as error:
+            self._cache.failed(key, kept, error if isinstance(error, Upstream) else None)
+            raise
+        reply.keep(self._cache, key, kept)
+        return reply
+
+    async def replayed(self, account: Account, kept: Kept, outcome: str) -> None:
+        """Close the account of an answer that was given again, which costs nothing."""
+        await self._over(account, outcome, None)
+
+    # The life of the gateway
 
     def _admit(self) -> None:
         if self._stopping:
@@ -168,15 +506,19 @@ class Gateway:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def settle(self, address: str, outcome: str, started: float, usage: dict[str, Any] | None) -> None:
-        """Account for a call that is over."""
-        counted = self.metrics.of(address)
-        counted.ended[outcome].inc()
-        counted.duration.observe(time.monotonic() - started)
-        for kind, counter in counted.tokens.items():
-            amount = (usage or {}).get(kind)
-            if isinstance(amount, int):
-                counter.inc(amount)
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._after.add(task)
+        task.add_done_callback(self._after.discard)
+
+    def interrupted(self) -> IntermodelError | None:
+        """What a cancellation of the current task means: an error where the node stops, None where the caller left."""
+        if not self._stopping:
+            return None
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
+        return _stopping()
 
     @property
     def stopping(self) -> bool:
@@ -187,53 +529,55 @@ class Gateway:
         self._stopping = True
         if self._running:
             await asyncio.wait(set(self._running), timeout=grace_s)
-        left = set(self._running)
+        left = self._running | self._after
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=2)
 
 
-class _Interruptible:
-    __slots__ = ("_gateway",)
+class _Failed(Exception):
+    """An attempt that failed, with its place."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, asyncio.CancelledError) and self._gateway.stopping:
-            task = asyncio.current_task()
-            assert task is not None
-            task.uncancel()
-            raise _stopping() from None
+    def __init__(self, place: Place, error: IntermodelError) -> None:
+        super().__init__(error.message)
+        self.place = place
+        self.error = error
 
 
-MODELS_OWN = frozenset({"context_length_exceeded", "unsupported_content"})
-"""Codes of requests that are wrong for one model and may be right for the next."""
+async def _first_to_succeed(
+    tasks: set[asyncio.Task[tuple[Asked, Attempt]]], failed: Callable[[_Failed], object]
+) -> tuple[Asked, Attempt]:
+    """The result of the task that ends first without an error. Raises the last error where none does."""
+    waiting = set(tasks)
+    while True:
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            error = task.exception()
+            if error is None:
+                return task.result()
+            if not waiting or not isinstance(error, _Failed):
+                raise error
+            failed(error)
 
 
-def _another_may_answer(error: IntermodelError) -> bool:
-    if isinstance(error, Upstream):
-        return error.retryable or error.code in MODELS_OWN
-    return isinstance(error, Unavailable | NotFound) or error.code in MODELS_OWN
+_ATTEMPT = {"ok": "ok", "left": "left", "broken": "broken"}
+
+
+def _drains(deployment: Deployment) -> bool:
+    return deployment.when_client_leaves == "drain"
+
+
+def _continues(target: Target) -> bool:
+    return Capability.CONTINUES in target.capabilities
 
 
 def _is_callers(error: IntermodelError) -> bool:
     """Whether the request is at fault, and not who was to answer it."""
-    return isinstance(error, Invalid) or (isinstance(error, Upstream) and not error.retryable)
+    if isinstance(error, Upstream):
+        return fault_of(error) in (Fault.WRONG, Fault.FILTERED, Fault.TOO_LONG)
+    return not isinstance(error, Unavailable)
 
 
 def _stopping() -> Unavailable:
     return Unavailable("The node is stopping.", hint="Ask again when it is back.", code="node_stopping")
-
-
-def _told(failed: list[Attempt]) -> IntermodelError:
-    """The last error; where there were several attempts, its hint tells them all."""
-    last = failed[-1].error
-    if len(failed) > 1:
-        tried = "; ".join(f"{a.address} after {a.seconds:.1f} s: {a.error.message}" for a in failed)
-        last.hint = f"{last.hint} Tried {tried}".strip()
-    return last

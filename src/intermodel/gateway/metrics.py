@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from intermodel.engines import Phase, State
+from intermodel.gateway.account import Account
 
 OUTCOMES = ("ok", "left", "broken", "refused", "failed")
 """How a call ends: whole, with the caller gone, with the answer broken off, refused as wrong, or without an answer."""
@@ -40,8 +42,9 @@ class ModelMetrics:
     def __init__(self, metrics: Metrics, address: str) -> None:
         self.first = metrics.first.labels(address)
         self.duration = metrics.duration.labels(address)
-        self.ended = {outcome: metrics.calls.labels(address, outcome) for outcome in OUTCOMES}
-        self.tokens = {f"{kind}_tokens": metrics.tokens.labels(address, kind) for kind in ("prompt", "completion")}
+        self.dollars = metrics.dollars.labels(address)
+        self.outcomes = {outcome: metrics.calls.labels(address, outcome) for outcome in OUTCOMES}
+        self.read, self.made = (metrics.tokens.labels(address, kind) for kind in ("input", "output"))
 
 
 class Metrics:
@@ -63,6 +66,9 @@ class Metrics:
         self.tokens = Counter(
             "intermodel_tokens", "Tokens that upstreams reported.", ["model", "kind"], registry=self.registry
         )
+        self.dollars = Counter(
+            "intermodel_dollars", "US dollars spent, as receipts tell them.", ["model"], registry=self.registry
+        )
         self.running = Gauge("intermodel_calls_running", "Calls in progress.", registry=self.registry)
         self.first = Histogram(
             "intermodel_first_token_seconds",
@@ -78,3 +84,15 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+
+    def ended(self, account: Account) -> None:
+        """Count a call that is over."""
+        answered = account.answered or (account.attempts[-1] if account.attempts else None)
+        counted = self.of(answered.target.address if answered is not None else "")
+        counted.outcomes[account.outcome].inc()
+        counted.duration.observe(time.monotonic() - account.started)
+        if answered is not None and answered.usage is not None:
+            counted.read.inc(answered.usage.input)
+            counted.made.inc(answered.usage.output)
+        if spent := account.spent:
+            counted.dollars.inc(spent / 1e9)

@@ -30,10 +30,13 @@ ENVIRONMENT_ID = "environment"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the token's id and the name that was given to it."""
+    """Who calls: the token's id and name, whose it is ("" where nobody said), and whether it may change the node."""
 
     token_id: str
     name: str
+    user: str = ""
+    organisation: str = ""
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,13 @@ class Token:
     created: datetime
     expires: datetime | None
     revoked: datetime | None
+    user: str = ""
+    organisation: str = ""
+    admin: bool = False
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.id, self.name, self.user, self.organisation, self.admin)
 
     def valid(self, now: datetime) -> bool:
         return self.revoked is None and (self.expires is None or now < self.expires)
@@ -65,13 +75,24 @@ class Tokens:
         self._seen: OrderedDict[bytes, tuple[float, Caller | None]] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[Caller | None]] = {}
 
-    async def create(self, name: str, *, lasts: timedelta | None = None) -> tuple[Token, str]:
-        """A new token and its text, which is not kept and cannot be shown again."""
+    async def create(
+        self,
+        name: str,
+        *,
+        lasts: timedelta | None = None,
+        user: str = "",
+        organisation: str = "",
+        admin: bool = False,
+    ) -> tuple[Token, str]:
+        """A new token and its text, which is not kept and cannot be shown again.
+
+        `user` and `organisation` say whose budgets and limits it comes under; `admin` tokens may change the node.
+        """
         token_id = secrets.token_hex(6)
         random = secrets.token_hex(32)
         text = f"im_{token_id}_{random}{_checksum(token_id, random)}"
         now = datetime.now(UTC)
-        token = Token(token_id, name, now, now + lasts if lasts else None, None)
+        token = Token(token_id, name, now, now + lasts if lasts else None, None, user, organisation, admin)
         await self._store(token, self._hash(text))
         return token, text
 
@@ -92,7 +113,9 @@ class Tokens:
                 code="token_ended",
             )
         if text and known is None:
-            await self._store(Token(ENVIRONMENT_ID, "INTERMODEL_TOKEN", datetime.now(UTC), None, None), keyed_hash)
+            await self._store(
+                Token(ENVIRONMENT_ID, "INTERMODEL_TOKEN", datetime.now(UTC), None, None, admin=True), keyed_hash
+            )
 
     async def verify(self, text: str) -> Caller:
         """Whose token this is. Raises `Unauthenticated`, alike for unknown, ended and revoked ones."""
@@ -118,7 +141,7 @@ class Tokens:
             row = (await db.execute(select(tokens).where(tokens.c.id == token_id))).one_or_none()
         if row is None or not _token(row).valid(datetime.now(UTC)):
             raise Unauthenticated("This sign-in has ended.", hint="Sign in again.")
-        return Caller(row.id, row.name)
+        return _token(row).caller
 
     async def all(self) -> list[Token]:
         """Every token, newest first, ended ones too."""
@@ -127,9 +150,9 @@ class Tokens:
             return [_token(row) for row in rows]
 
     async def owner(self) -> Token | None:
-        """The oldest valid token, in whose name the node's own sign-in link acts."""
+        """The oldest valid admin token, in whose name the node's own sign-in link acts."""
         now = datetime.now(UTC)
-        return next((t for t in reversed(await self.all()) if t.valid(now) and t.expires is None), None)
+        return next((t for t in reversed(await self.all()) if t.admin and t.valid(now) and t.expires is None), None)
 
     async def forget(self, token_id: str) -> None:
         """End a token and leave no trace of it: for those that a command made for itself."""
@@ -156,7 +179,14 @@ class Tokens:
         async with self._database.begin() as db:
             await db.execute(
                 insert(tokens).values(
-                    id=token.id, hash=keyed_hash, name=token.name, created=token.created, expires=token.expires
+                    id=token.id,
+                    hash=keyed_hash,
+                    name=token.name,
+                    created=token.created,
+                    expires=token.expires,
+                    user=token.user,
+                    organisation=token.organisation,
+                    admin=token.admin,
                 )
             )
         self._seen.clear()
@@ -174,7 +204,8 @@ class Tokens:
             return None  # a typing error or a guess: not worth a query
         async with self._database.begin() as db:
             row = (await db.execute(select(tokens).where(tokens.c.hash == self._hash(text)))).one_or_none()
-        return Caller(row.id, row.name) if row is not None and _token(row).valid(datetime.now(UTC)) else None
+        token = None if row is None else _token(row)
+        return token.caller if token is not None and token.valid(datetime.now(UTC)) else None
 
     def _hash(self, text: str) -> str:
         return hmac.new(self._secret, text.encode(errors="surrogateescape"), hashlib.sha256).hexdigest()
@@ -192,7 +223,9 @@ def _checksum(token_id: str, random: str) -> str:
 
 def _token(row: Row[tuple[object, ...]]) -> Token:
     expires, revoked = row.expires, row.revoked
-    return Token(row.id, row.name, _utc(row.created), expires and _utc(expires), revoked and _utc(revoked))
+    ended = revoked and _utc(revoked)
+    whose = row.user, row.organisation, row.admin
+    return Token(row.id, row.name, _utc(row.created), expires and _utc(expires), ended, *whose)
 
 
 def _utc(when: datetime) -> datetime:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from intermodel.core import Call, Invalid, Kind, Upstream
+from intermodel.protocols.faults import fault_of
 from intermodel.providers.answer import EVENTS, JSON, Answer, Generated
 from intermodel.providers.http import Http
 from intermodel.settings import Deployment
@@ -26,6 +27,7 @@ _WIDTH = 8
 
 class Echo:
     def __init__(self, name: str, deployment: Deployment, _key: str, _http: Http) -> None:
+        self.kinds = frozenset({Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING})
         self._name = name
         self._script = _script(name, deployment)
         self._turn = itertools.count()
@@ -36,7 +38,7 @@ class Echo:
             raise Upstream(
                 f"'{self._name}' answered {entry['fail']}, as its script says.",
                 status=entry["fail"],
-                retryable=entry["fail"] >= 500 or entry["fail"] == 429,
+                fault=fault_of(entry["fail"]),
             )
         if call.kind is Kind.EMBEDDING:
             return Generated(JSON, _once(orjson.dumps(_embedding(call, model))))

@@ -18,11 +18,11 @@ import orjson
 
 from intermodel.core import Call, IntermodelError, Invalid, Kind, NotFound, Upstream
 from intermodel.engines import Endpoint, Engines, Library, Model
+from intermodel.protocols.faults import error_object
 from intermodel.providers.answer import EVENTS, JSON, Answer, Generated
 from intermodel.providers.http import Http, Origin, Response
 from intermodel.providers.llamacpp_answer import Fold, Mending, events
 from intermodel.providers.llamacpp_request import Request, request
-from intermodel.providers.openai import error_object
 
 SILENCE_S = 600
 FRESH_S = 2.0
@@ -41,6 +41,8 @@ _TOO_LONG = re.compile(r"\((\d+) tokens\).*(?:context size|batch size)\D*(\d+)",
 
 class LlamaCpp:
     """All models of this machine; `model` in `call` is an address of the library."""
+
+    kinds = frozenset({Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING})
 
     def __init__(self, library: Library, engines: Engines, http: Http) -> None:
         self._library = library

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
-from intermodel.core import Call, Upstream
+from intermodel.core import Call, Kind, Upload
 from intermodel.providers.answer import JSON, Answer
-from intermodel.providers.http import Http, Origin, Response
+from intermodel.providers.faults import failed
+from intermodel.providers.http import Http, Origin
 from intermodel.settings import Deployment
 
-ASK_AGAIN = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
-"""Statuses below 500 after which another candidate may answer; the rest say that the request itself is wrong."""
-
-LONGEST_PAUSE_S = 24 * 3600.0
-"""A server that asks to be left alone for longer is told to callers as this."""
+_KINDS = frozenset(Kind) - {Kind.MESSAGES, Kind.RESPONSES}
 
 
 class OpenAI:
     """One server and key. The key goes to this origin alone."""
 
     def __init__(self, name: str, deployment: Deployment, key: str, http: Http) -> None:
+        self.kinds = _KINDS | {Kind(kind) for kind in deployment.speaks}
         self._name = name
         self._http = http
         self._origin = Origin(deployment.base_url, private=deployment.private)
         self._silence_s = deployment.timeout_s
-        self._headers = {"Content-Type": JSON} | ({"Authorization": f"Bearer {key}"} if key else {})
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._json = {"Content-Type": JSON, **self._headers}
 
     async def call(self, call: Call, model: str) -> Answer:
+        body, headers = orjson.dumps(call.body | {"model": model}), self._json
+        if call.upload:
+            boundary = secrets.token_hex(16)
+            body = form_data(call.body | {"model": model}, call.upload, boundary)
+            headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", **self._headers}
         response = await self._http.post(
             self._origin,
             f"/{call.kind.value}",
-            orjson.dumps(call.body | {"model": model}),
-            headers=self._headers,
+            body,
+            headers=headers,
             silence_s=self._silence_s,
             name=f"'{self._name}'",
         )
@@ -45,41 +51,28 @@ class OpenAI:
         return response
 
 
-def failed(name: str, response: Response, body: bytes) -> Upstream:
-    """The error for an answer that is not 200. Credentials are this node's own, so 401 and 403 say so."""
-    status = response.status
-    said = error_object(body)
-    message = str(said.get("message") or body[:200].decode(errors="replace") or "no reason given")
-    if status in (401, 402, 403):
-        return Upstream(
-            f"'{name}' refused this node's own key ({status}).",
-            code="upstream_credentials",
-            hint="The token you sent to this node is fine; its operator must mend the key of that deployment.",
-            status=status,
-        )
-    return Upstream(
-        f"'{name}' answered {status}: {message}",
-        code=str(said.get("code") or "upstream_error"),
-        param=said.get("param") if isinstance(said.get("param"), str) else None,
-        retryable=status >= 500 or status < 400 or status in ASK_AGAIN,
-        status=status,
-        retry_after_s=_seconds(response.headers.get("Retry-After")),
-    )
+def form_data(fields: dict[str, Any], uploads: Sequence[Upload], boundary: str) -> bytes:
+    """A form with files as RFC 7578 writes it; a list is a field that is repeated."""
+    parts = []
+    for name, value in fields.items():
+        for one in value if isinstance(value, list) else [value]:
+            text = one if isinstance(one, str) else orjson.dumps(one).decode()
+            parts.append(_part(boundary, _disposition(name), "", text.encode()))
+    for upload in uploads:
+        disposition = f'{_disposition(upload.field)}; filename="{_quoted(upload.filename)}"'
+        parts.append(_part(boundary, disposition, upload.media_type, upload.content))
+    return b"".join(parts) + f"--{boundary}--\r\n".encode()
 
 
-def error_object(body: bytes) -> dict[str, Any]:
-    """The `error` object of an OpenAI-shaped body; empty where there is none."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    if isinstance(error, str):
-        return {"message": error}
-    return error if isinstance(error, dict) else {}
+def _part(boundary: str, disposition: str, media_type: str, content: bytes) -> bytes:
+    typed = f"Content-Type: {media_type}\r\n" if media_type else ""
+    return f"--{boundary}\r\nContent-Disposition: {disposition}\r\n{typed}\r\n".encode() + content + b"\r\n"
 
 
-def _seconds(header: str | None) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); the date form is left to the caller's own back-off."""
-    digits = (header or "").strip()
-    return min(float(digits), LONGEST_PAUSE_S) if digits.isascii() and digits.isdigit() else None
+def _disposition(name: str) -> str:
+    return f'form-data; name="{_quoted(name)}"'
+
+
+def _quoted(text: str) -> str:
+    """As browsers escape names in forms (WHATWG HTML, multipart/form-data)."""
+    return text.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Protocol
 
-from intermodel.core import Call, Invalid
+from intermodel.core import Call, Invalid, Kind
 from intermodel.providers.answer import Answer
 from intermodel.providers.http import Http
 from intermodel.settings import Deployment
@@ -14,7 +14,10 @@ GROUP = "intermodel.providers"
 
 
 class Provider(Protocol):
-    """A connection to something that answers calls in some wire format."""
+    """A connection, with one key, to something that answers calls in some wire format."""
+
+    kinds: frozenset[Kind]
+    """The forms in which it is asked and answers; a conversation in another form comes to it translated into CHAT."""
 
     async def call(self, call: Call, model: str) -> Answer:
         """Ask `model`, by its upstream name, and return as soon as its answer begins.

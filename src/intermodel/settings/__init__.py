@@ -5,6 +5,35 @@ Does not know: what anyone does with a setting.
 """
 
 from intermodel.settings.load import load
-from intermodel.settings.model import Alias, Deployment, Engines, Limits, Settings
+from intermodel.settings.model import (
+    Budget,
+    Cache,
+    Constraints,
+    Deployment,
+    Engines,
+    GuardTable,
+    Limits,
+    Price,
+    Rate,
+    RateLimit,
+    Receipts,
+    Route,
+    Settings,
+)
 
-__all__ = ["Alias", "Deployment", "Engines", "Limits", "Settings", "load"]
+__all__ = [
+    "Budget",
+    "Cache",
+    "Constraints",
+    "Deployment",
+    "Engines",
+    "GuardTable",
+    "Limits",
+    "Price",
+    "Rate",
+    "RateLimit",
+    "Receipts",
+    "Route",
+    "Settings",
+    "load",
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +16,7 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 
 from intermodel.core import Invalid
-from intermodel.settings.model import Deployment, Settings
+from intermodel.settings.model import Deployment, Route, Settings
 
 PREFIX = "INTERMODEL_"
 CONFIG = "INTERMODEL_CONFIG"
@@ -45,32 +45,66 @@ def load(config: Path | None = None, environ: Mapping[str, str] | None = None, *
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise _explained(error, path) from None
-    _check_aliases(settings)
+    check_routes(settings.routes, settings.deployments, settings.guards)
     return settings
 
 
-def key(deployment: Deployment, name: str, environ: Mapping[str, str] | None = None) -> str:
-    """The key that goes with a deployment, from its variable or file; empty where none is set.
+def keys(deployment: Deployment, name: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The keys that go with a deployment, from its variables, files and the keyring; one empty key where none is set.
 
-    Raises `Invalid` if the variable or the file is missing.
+    Raises `Invalid` if one of them is missing.
     """
     environ = os.environ if environ is None else environ
-    if deployment.key_env:
-        if not environ.get(deployment.key_env):
-            raise Invalid(
-                f"Deployment '{name}' takes its key from the variable {deployment.key_env}, which is not set.",
-                hint=f"export {deployment.key_env}=... and start the node again.",
-            )
-        return _one_line(environ[deployment.key_env], name)
-    if deployment.key_file:
-        try:
-            return _one_line(deployment.key_file.expanduser().read_text(), name)
-        except (OSError, UnicodeDecodeError) as error:
-            raise Invalid(
-                f"The key file of deployment '{name}' cannot be read: {error}.",
-                hint="Write the key into that file, readable by you alone (chmod 600).",
-            ) from None
-    return ""
+    found = [_variable(variable, name, environ) for variable in deployment.key_env]
+    found += [_file(path, name) for path in deployment.key_file]
+    found += [_keyring(entry, name) for entry in deployment.key_keyring]
+    return tuple(_one_line(key, name) for key in found) or ("",)
+
+
+def _variable(variable: str, name: str, environ: Mapping[str, str]) -> str:
+    if not environ.get(variable):
+        raise Invalid(
+            f"Deployment '{name}' takes its key from the variable {variable}, which is not set.",
+            hint=f"export {variable}=... and start the node again.",
+            code="key_missing",
+        )
+    return environ[variable]
+
+
+def _file(path: Path, name: str) -> str:
+    try:
+        return path.expanduser().read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(
+            f"The key file of deployment '{name}' cannot be read: {error}.",
+            hint="Write the key into that file, readable by you alone (chmod 600).",
+            code="key_missing",
+        ) from None
+
+
+def _keyring(entry: str, name: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ModuleNotFoundError:
+        raise Invalid(
+            f"Deployment '{name}' takes its key from the keyring, which needs the package keyring.",
+            hint="pip install 'intermodel[keyring]'",
+            code="key_missing",
+        ) from None
+    try:
+        key = keyring.get_password("intermodel", entry)
+    except KeyringError as error:
+        raise Invalid(
+            f"The keyring cannot be read: {error}.", hint="Unlock it, or use key_env or key_file.", code="key_missing"
+        ) from None
+    if key is None:
+        raise Invalid(
+            f"The keyring holds no key '{entry}' for deployment '{name}'.",
+            hint=f"Put it there with `keyring set intermodel {entry}`.",
+            code="key_missing",
+        )
+    return str(key)
 
 
 def _one_line(key: str, name: str) -> str:
@@ -103,7 +137,7 @@ def _check_environ(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     known = {PREFIX + name.upper() for name, field in Settings.model_fields.items() if _plain(field.annotation)}
     deployments = values.get("deployments")
     tables = deployments.values() if isinstance(deployments, dict) else ()
-    keys = {table.get("key_env") for table in tables if isinstance(table, dict)}
+    keys = {variable for table in tables if isinstance(table, dict) for variable in _variables(table.get("key_env"))}
     for name in environ:
         if name.startswith(PREFIX) and name not in known | keys | {CONFIG}:
             near = difflib.get_close_matches(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], n=1)
@@ -112,6 +146,10 @@ def _check_environ(environ: Mapping[str, str], values: dict[str, Any]) -> None:
                 hint=f"Did you mean {PREFIX}{near[0]}?" if near else "What stands in tables is set in intermodel.toml.",
                 code="unknown_setting",
             )
+
+
+def _variables(given: Any) -> list[str]:
+    return [given] if isinstance(given, str) else [v for v in given or () if isinstance(v, str)]
 
 
 def _plain(annotation: Any) -> bool:
@@ -146,22 +184,35 @@ def _known(loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         field = table.model_fields.get(str(part))
         if field is None:
-            continue  # a name inside [deployments] or [aliases]
+            continue  # a name inside [deployments] or [routes]
         kinds = (field.annotation, *get_args(field.annotation))
         table = next((k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)), table)
     return list(table.model_fields)
 
 
-def _check_aliases(settings: Settings) -> None:
-    for name, alias in settings.aliases.items():
-        if name in settings.deployments:
+def check_routes(routes: Mapping[str, Route], deployments: Collection[str], guards: Collection[str]) -> None:
+    """Raises `Invalid` for a route that has a deployment's name, lists another route, weighs a stranger, or asks for a guard
+    that is not declared."""
+    for name, route in routes.items():
+        if name in deployments:
             raise Invalid(
-                f"'{name}' names both an alias and a deployment.", hint="Rename one of them.", code="invalid_setting"
+                f"'{name}' names both a route and a deployment.", hint="Rename one of them.", code="invalid_setting"
             )
-        nested = [c for c in alias.candidates if c in settings.aliases]
-        if nested:
+        if nested := [c for c in route.candidates if c in routes]:
             raise Invalid(
-                f"Alias '{name}' lists the alias '{nested[0]}'.",
-                hint="List models and deployments; aliases do not nest.",
+                f"Route '{name}' lists the route '{nested[0]}'.",
+                hint="List models and deployments; routes do not nest.",
+                code="invalid_setting",
+            )
+        if strange := route.weights.keys() - set(route.candidates):
+            raise Invalid(
+                f"Route '{name}' has a weight for '{min(strange)}', which is no candidate of it.",
+                hint="Add it to 'candidates', or take its weight away.",
+                code="invalid_setting",
+            )
+        if unknown := [guard for guard in route.guards if guard not in guards]:
+            raise Invalid(
+                f"Route '{name}' asks for the guard '{unknown[0]}', which is not declared.",
+                hint=f"Declare it: [guards.{unknown[0]}]",
                 code="invalid_setting",
             )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
 """An address on this node (`owner/name`) or a bare name: letters, digits, dot, dash, underscore."""
@@ -35,6 +36,12 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _redis_url(text: SecretStr) -> SecretStr:
+    if urlsplit(text.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("must be a redis://, rediss:// or unix:// address")
+    return text
+
+
 def _host_name(text: str) -> str:
     """As it is compared with the Host header: in small letters."""
     if ":" in text or "/" in text:
@@ -48,52 +55,222 @@ def _long_enough(token: SecretStr) -> SecretStr:
     return token
 
 
+def _several(value: Any) -> Any:
+    """One where several may stand."""
+    return (value,) if isinstance(value, str | Path) and value else value or ()
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], BeforeValidator(_several)]
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_several)]
+Money = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
+"""US dollars."""
+
+Ability = Literal[
+    "chat", "completion", "embedding", "tools", "json_schema", "vision", "logprobs", "rerank", "transcription",
+    "speech", "image", "continues",
+]  # fmt: skip
+"""Words for what a model can do; `core.Capability` says what each means."""
+
+
 class Table(BaseModel):
     """A table of intermodel.toml: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class Price(Table):
+    """What a deployment charges, in US dollars: `[deployments.NAME.price]`. It takes the place of the public list."""
+
+    input: Money = Decimal(0)
+    """For a million tokens read."""
+    output: Money = Decimal(0)
+    """For a million tokens made."""
+    cached_input: Money | None = None
+    """For a million tokens read from the vendor's prompt cache. None: as `input`."""
+    cache_write: Money | None = None
+    """For a million tokens written to that cache. None: as `input`."""
+    audio_input: Money | None = None
+    """For a million tokens of audio read. None: as `input`."""
+    audio_output: Money | None = None
+    """For a million tokens of audio made. None: as `output`."""
+    request: Money = Decimal(0)
+    """For each request, whatever its length."""
+
+
+class Rate(Table):
+    """How much may be asked of something in a minute, and at once."""
+
+    requests_per_minute: int | None = Field(None, ge=1)
+    """Requests in any 60 seconds. None: no limit."""
+    tokens_per_minute: int | None = Field(None, ge=1)
+    """Tokens, read and made, in any 60 seconds. None: no limit."""
+    at_once: int | None = Field(None, ge=1)
+    """Calls in progress. None: no limit."""
+
+
 class Deployment(Table):
     """One place where a model can be called: `[deployments.NAME]`. The node serves it as the model `NAME`."""
 
     base_url: Annotated[str, AfterValidator(_base_url)] = ""
-    """Address of the server, up to and with `/v1`. Not needed by the `echo` provider."""
-    model: str = ""
+    """Address of the server, up to and with `/v1`. Empty: that of the provider, where it has one."""
+    model: str = Field("", max_length=512)
     """The model's name at that server. Empty: the deployment's own name."""
     provider: str = "openai"
-    """Wire format: `openai` for any OpenAI-compatible server; `echo` answers with the question, for tests."""
-    key_env: str = ""
-    """Environment variable that holds the server's key."""
-    key_file: Path | None = None
-    """File that holds the server's key; surrounding white space is ignored."""
+    """Wire format: `openai` for any OpenAI-compatible server, `anthropic`, `gemini`; `echo` answers with the question."""
+    speaks: frozenset[Literal["responses"]] = frozenset()
+    """Further protocols of an OpenAI-compatible server that are passed through instead of translated."""
+    key_env: Names = ()
+    """Environment variable that holds the server's key; several, in order, take turns when one is dead or tired."""
+    key_file: Paths = ()
+    """File that holds the server's key (surrounding white space is ignored), or several."""
+    key_keyring: Names = ()
+    """Name in the system's keyring, service `intermodel`, of the server's key, or several."""
     private: bool = False
     """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
     context_length: int | None = Field(None, gt=0)
     """Tokens that fit into one call, where known."""
-    capabilities: frozenset[
-        Literal["chat", "completion", "embedding", "tools", "json_schema", "vision", "logprobs"]
-    ] = frozenset()
-    """What the model can do. Empty: unknown, and nothing is refused for it."""
+    output_tokens: int | None = Field(None, gt=0)
+    """Most tokens of one answer, where known. A call under a budget that sets no limit itself is held to it."""
+    capabilities: frozenset[Ability] = frozenset()
+    """What the model can do. Empty: unknown, and nothing is refused for it but `continues`, which must be stated."""
+    region: str = Field("", max_length=64)
+    """Where it runs, as you name places (`eu`, `DE`, `us-east-1`); routes can demand one."""
+    record: str = Field("", max_length=200)
+    """Address of the model whose record tells licence, openness and tier. Empty: the deployment's own name."""
+    price: Price | None = None
+    """What it charges. None: looked up in the public list (genai-prices) by server and model."""
+    rate: Rate = Rate()
+    """What may be asked of it."""
     timeout_s: float = Field(600, gt=0)
     """Longest silence accepted from the server, before its first byte or between two."""
+    when_client_leaves: Literal["cancel", "drain"] = "cancel"
+    """`cancel` stops the work at once; `drain` reads the answer to its end, for the exact bill."""
     script: Path | None = None
     """For `echo`: a JSON file with the answers to give in turn."""
 
     @model_validator(mode="after")
     def _complete(self) -> Deployment:
-        if self.provider != "echo" and not self.base_url:
+        if self.provider == "openai" and not self.base_url:
             raise ValueError("'base_url' is missing")
-        if self.key_env and self.key_file:
-            raise ValueError("give 'key_env' or 'key_file', not both")
         return self
 
 
-class Alias(Table):
-    """A name for models in order: `[aliases.NAME]`. If one fails before its first token, the next is tried."""
+class Constraints(Table):
+    """What a route demands of its candidates: `[routes.NAME.require]`. What is not known of one counts as not met."""
+
+    capabilities: frozenset[Ability] = frozenset()
+    """Abilities that every candidate must state, whatever the call needs."""
+    regions: tuple[str, ...] = ()
+    """Regions, of which a candidate must be in one. Empty: anywhere."""
+    price_input: Money | None = None
+    """Most dollars for a million tokens read."""
+    price_output: Money | None = None
+    """Most dollars for a million tokens made."""
+    energy_joules: float | None = Field(None, gt=0)
+    """Most joules for a thousand tokens made, as measured or estimated."""
+    verdict: str = ""
+    """Purpose (`commercial`, `research`, ...) that the licences along the model's lineage must allow."""
+    openness: str = ""
+    """Least openness, as the record grades it (`open access`, `open source`)."""
+    tier: int | None = Field(None, ge=0, le=5)
+    """Highest tier of harm."""
+
+
+class Route(Table):
+    """A name for models in some order: `[routes.NAME]`. If one fails before its first token, the next is tried."""
 
     candidates: tuple[Name, ...] = Field(min_length=1, max_length=32)
-    """Models or deployments of this node, best first."""
+    """Models or deployments of this node. For the order `fixed`, best first."""
+    order: Literal["fixed", "weighted", "cheapest", "fastest", "best"] = "fixed"
+    """`weighted` draws by `weights`; `fastest` by measured first token and rate; `best` by measured quality."""
+    weights: dict[Name, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """For `weighted`: a candidate's share. One that is not named has 1."""
+    require: Constraints = Constraints()
+    attempts: int = Field(4, ge=1, le=32)
+    """Most attempts for one call, over all candidates."""
+    within_s: float = Field(600, gt=0)
+    """Longest time from the call to its first token, over all attempts."""
+    first_token_s: float | None = Field(None, gt=0)
+    """Longest wait for the first token of one attempt. None: `limits.first_token_s`."""
+    silence_s: float | None = Field(None, gt=0)
+    """Longest silence between two tokens. None: the deployment's `timeout_s`."""
+    total_s: float | None = Field(None, gt=0)
+    """Longest time for the whole answer. None: `limits.call_s`."""
+    hedge: float | None = Field(None, gt=0, lt=1)
+    """Start the next candidate when the first token is later than this quantile of the past ones. None: never."""
+    past_filters: bool = False
+    """Try the next candidate also where one's content filter refused."""
+    continues: bool = True
+    """Go on with another candidate where one breaks off in plain text and the other can continue it."""
+    cache_s: float | None = Field(None, gt=0)
+    """Keep answers this long and give them to equal calls of the same organisation. None: no cache."""
+    guards: tuple[Name, ...] = ()
+    """Guards that look at its calls and answers, in order."""
+
+
+class Budget(Table):
+    """What may be spent: `[budgets.NAME]`. It binds whoever it names; with no one named, the whole node."""
+
+    token: str = Field("", max_length=200)
+    """The id or name of one token."""
+    user: str = Field("", max_length=200)
+    """All tokens of one user."""
+    organisation: str = Field("", max_length=200)
+    """All tokens of one organisation."""
+    dollars: Annotated[Decimal, Field(gt=0, le=1_000_000_000, decimal_places=9)]
+    """The ceiling, in US dollars."""
+    per: Literal["day", "month", "all"] = "month"
+    """When it begins anew (UTC); `all`: never."""
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> Budget:
+        if sum(map(bool, (self.token, self.user, self.organisation))) > 1:
+            raise ValueError("name a token, a user or an organisation, not several")
+        return self
+
+
+class RateLimit(Rate):
+    """How much callers may ask: `[rate_limits.NAME]`. It binds whoever it names; with no one named, every token by itself."""
+
+    token: str = Field("", max_length=200)
+    """The id or name of one token."""
+    user: str = Field("", max_length=200)
+    """All tokens of one user, together."""
+    organisation: str = Field("", max_length=200)
+    """All tokens of one organisation, together."""
+
+
+class Receipts(Table):
+    """The account of every call: `[receipts]`."""
+
+    store_content: bool = False
+    """Keep prompts and answers with the receipts. Off: neither is written anywhere."""
+    sync: Literal["commit", "power"] = "commit"
+    """`commit`: an answer's last byte waits until its receipt is safe from `kill -9`; `power`: from a power cut too."""
+    backlog: int = Field(1_000_000, ge=1000)
+    """Most receipts that may wait for a database that is gone, before calls are refused."""
+    keep_days: int | None = Field(None, ge=1)
+    """Delete receipts after so many days. None: never."""
+
+
+class Cache(Table):
+    """Answers kept for equal calls: `[cache]`. A route asks for it with `cache_s`."""
+
+    bytes: int = Field(64 * 1024**2, ge=1024)
+    """Memory for all kept answers together."""
+
+
+class GuardTable(Table):
+    """A look at the text of calls and answers: `[guards.NAME]`."""
+
+    provider: str = "sensitive-data"
+    """What looks: `sensitive-data` finds secrets and personal data by form, `hidden-text` invisible and disguised text."""
+    actions: dict[str, Literal["allow", "mask", "refuse"]] = Field(default_factory=dict)
+    """What to do about each kind or group of kinds found: `{secrets = "refuse", email = "mask", "*" = "allow"}`. Default: mask."""
+    on: tuple[Literal["request", "answer"], ...] = ("request", "answer")
+    """Where it looks."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What a guard of another package asks for; those that ship take none."""
 
 
 class Limits(Table):
@@ -115,6 +292,8 @@ class Limits(Table):
     """Calls in progress at once in the whole node; more are answered with 503 and Retry-After."""
     first_token_s: float = Field(600, gt=0)
     """Longest wait for the first token of a candidate before the next is tried."""
+    call_s: float = Field(3600, gt=0)
+    """Longest time for a whole answer."""
     stop_grace_s: float = Field(3, ge=0)
     """After Ctrl-C or SIGTERM, how long running answers may go on before they are ended with an error event."""
 
@@ -169,5 +348,12 @@ class Settings(Table):
     """One line a record, for people or for machines."""
     limits: Limits = Limits()
     engines: Engines = Engines()
+    redis: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
+    """Redis URL, for rate limits that hold over several processes. None: each process counts by itself."""
+    receipts: Receipts = Receipts()
+    cache: Cache = Cache()
     deployments: dict[Name, Deployment] = Field(default_factory=dict)
-    aliases: dict[Name, Alias] = Field(default_factory=dict)
+    routes: dict[Name, Route] = Field(default_factory=dict)
+    budgets: dict[Name, Budget] = Field(default_factory=dict)
+    rate_limits: dict[Name, RateLimit] = Field(default_factory=dict)
+    guards: dict[Name, GuardTable] = Field(default_factory=dict)

@@ -37,13 +37,17 @@ class DataFolder:
         return self.path / "logs"
 
     @property
+    def journal(self) -> Path:
+        return self.path / "journal"
+
+    @property
     def sqlite(self) -> Path:
         return self.path / "intermodel.db"
 
     def prepare(self) -> None:
         """Make the folder, readable by its owner alone, and check that it can be written and has room."""
         try:
-            for folder in (self.path, self.blobs, self.models, self.logs):
+            for folder in (self.path, self.blobs, self.models, self.logs, self.journal):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise self._unusable(error) from None

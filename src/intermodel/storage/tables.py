@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, DateTime, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -28,8 +41,11 @@ tokens = Table(
     Column("created", DateTime(timezone=True), nullable=False),
     Column("expires", DateTime(timezone=True)),
     Column("revoked", DateTime(timezone=True)),
+    Column("user", String(200), nullable=False, server_default=""),
+    Column("organisation", String(200), nullable=False, server_default=""),
+    Column("admin", Boolean, nullable=False, server_default=false()),
 )
-"""Who may call. Only a keyed hash of a token is kept."""
+"""Who may call, and whose budgets and limits they come under. Only a keyed hash of a token is kept."""
 
 models = Table(
     "models",
@@ -42,3 +58,96 @@ models = Table(
     Column("added", DateTime(timezone=True), nullable=False),
 )
 """Model files on this machine. `path` is null for a blob, else a file that stays where its owner put it."""
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("changed", DateTime(timezone=True), nullable=False),
+)
+"""Deployments made while the node runs, as the settings write them; never a key itself."""
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("changed", DateTime(timezone=True), nullable=False),
+)
+"""Routes made while the node runs, as the settings write them."""
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("subject", String(16), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("ceiling", BigInteger, nullable=False),
+    Column("period", String(8), nullable=False),
+    Column("created", DateTime(timezone=True), nullable=False),
+)
+"""Budgets made while the node runs; those of the settings file are not here. `ceiling` in nano-dollars."""
+
+budget_windows = Table(
+    "budget_windows",
+    metadata,
+    Column("budget", String(200), primary_key=True),
+    Column("span", String(10), primary_key=True),
+    Column("spent", BigInteger, nullable=False),
+    Column("leased", BigInteger, nullable=False),
+)
+"""What a budget's day, month or whole life (`span`: 2026-11-20, 2026-11, all) has spent, and what processes hold of it."""
+
+budget_leases = Table(
+    "budget_leases",
+    metadata,
+    Column("owner", String(32), primary_key=True),
+    Column("budget", String(200), primary_key=True),
+    Column("span", String(10), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+"""The parts of `budget_windows.leased`, by the process that holds them."""
+
+journal_positions = Table(
+    "journal_positions",
+    metadata,
+    Column("owner", String(32), primary_key=True),
+    Column("segment", BigInteger, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+)
+"""Up to where a process's journal of receipts is in this database."""
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", String(26), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("token_id", String(32), nullable=False),
+    Column("user", String(200), nullable=False),
+    Column("organisation", String(200), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("route", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("outcome", String(32), nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("ix_receipts_token_id_id", "token_id", "id"),
+)
+"""The account of every call. `id` begins with the time, `at` is in microseconds since 1970, `cost` in nano-dollars."""
+
+attempt_minutes = Table(
+    "attempt_minutes",
+    metadata,
+    Column("address", String(200), primary_key=True),
+    Column("minute", BigInteger, primary_key=True),
+    Column("outcome", String(32), primary_key=True),
+    Column("attempts", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("first_tokens", BigInteger, nullable=False),
+    Column("first_token_s", Float, nullable=False),
+)
+"""How deployments did, by minute since 1970: attempts, their seconds, and the waits for a first token, summed up."""

@@ -22,9 +22,10 @@ from intermodel.gateway import Gateway
 from intermodel.settings import Settings
 from intermodel.storage import Database
 from intermodel.web.auth import Auth
+from intermodel.web.calls import Calls
 from intermodel.web.health import Health
 from intermodel.web.http import Receive, Scope, Send, header, respond, respond_error
-from intermodel.web.openai import Calls, Models
+from intermodel.web.openai import Models
 from intermodel.web.pages import page_error, page_routes
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Guard:
         elif page := page_error(scope, error):
             await page(scope, receive, answer)
         else:
-            await respond_error(answer, error)
+            await respond_error(answer, error, scope.get("protocol"))
 
     def _foreign(self, host: str) -> bool:
         """Whether a browser may have been tricked into this name (DNS rebinding). Bare addresses cannot be."""

@@ -39,11 +39,24 @@ class Auth:
             return await self._tokens.verify(given[7:].strip().decode("latin-1"))
         if given:
             raise Unauthenticated("The Authorization header is not a bearer token.", hint=_HINT)
+        if given := header(scope, b"x-api-key"):  # as Anthropic's clients send it
+            return await self._tokens.verify(given.strip().decode("latin-1"))
         caller = await self.signed_in(scope)
         if caller is None:
             raise Unauthenticated("This request has no token.", hint=_HINT, code="missing_api_key")
         if scope["method"] not in ("GET", "HEAD"):
             require_same_origin(scope)
+        return caller
+
+    async def admin(self, scope: Scope) -> Caller:
+        """The same, for a caller who may change the node. Raises `Refused` for others."""
+        caller = await self.caller(scope)
+        if not caller.admin:
+            raise Refused(
+                "This token may call models, and not change the node.",
+                hint="Use a token made with `intermodel tokens create NAME --admin`.",
+                code="admin_needed",
+            )
         return caller
 
     async def signed_in(self, scope: Scope) -> Caller | None:
@@ -71,7 +84,7 @@ class Auth:
                 "This sign-in link was used or is too old.",
                 hint="Paste a token instead, or take a fresh link from `intermodel up`.",
             )
-        return Caller(owner.id, owner.name)
+        return owner.caller
 
     async def sign_in(self, token: str) -> Caller:
         """The caller of a pasted token. Raises `Unauthenticated`."""

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from intermodel.core import IntermodelError, Invalid
+from intermodel.core import IntermodelError, Invalid, Kind
 from intermodel.core.errors import TooLarge
-from intermodel.web.errors import headers_of, openai_body, status_of
+from intermodel.web.errors import body_of, headers_of, status_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,10 +70,12 @@ async def respond(
     await send({"type": "http.response.body", "body": body})
 
 
-async def respond_error(send: Send, error: IntermodelError) -> None:
-    """The error in OpenAI's shape, which is also that of this node's own API."""
-    body = orjson.dumps(openai_body(error))
-    await respond(send, status_of(error), body, b"application/json", headers_of(error))
+async def respond_error(send: Send, error: IntermodelError, protocol: Kind | None = None) -> None:
+    """The error in the shape of the request's protocol; OpenAI's is also that of this node's own API."""
+    headers = headers_of(error)
+    if receipt := error.told.get("receipt"):
+        headers.append((b"x-intermodel-receipt", receipt.encode()))
+    await respond(send, status_of(error), orjson.dumps(body_of(protocol, error)), b"application/json", headers)
 
 
 class Watch:

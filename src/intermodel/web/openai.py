@@ -1,65 +1,13 @@
-"""OpenAI's protocol, in: chat completions, completions, embeddings, models."""
+"""What can be called, in OpenAI's form."""
 
 from __future__ import annotations
 
 import orjson
 
-from intermodel.core import IntermodelError, Kind, NotFound
-from intermodel.gateway import Directory, Gateway, Reply, Target
-from intermodel.settings import Limits
+from intermodel.core import NotFound
+from intermodel.gateway import Directory, Gateway, Target
 from intermodel.web.auth import Auth
-from intermodel.web.errors import openai_event
-from intermodel.web.http import Receive, Scope, Send, Watch, parse_object, read_body, respond
-from intermodel.web.openai_requests import call_of
-
-_STREAM_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # asks nginx in front of a node not to hold events back
-]
-
-
-class Calls:
-    """One path that calls a model."""
-
-    def __init__(self, kind: Kind, gateway: Gateway, auth: Auth, limits: Limits) -> None:
-        self._kind = kind
-        self._gateway = gateway
-        self._auth = auth
-        self._limits = limits
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = await self._auth.caller(scope)
-        scope["caller"] = caller.token_id
-        body = await read_body(scope, receive, self._limits.body_bytes)
-        call = call_of(self._kind, parse_object(body), max_choices=self._limits.choices, request_id=scope["request_id"])
-        async with Watch(receive) as watch:
-            reply = await self._gateway.call(call)
-            try:
-                scope["model"] = reply.address
-                await (_stream(reply, send) if reply.streamed else _whole(reply, send))
-            finally:
-                await reply.close()
-        if watch.left:
-            scope["left"] = True
-
-
-async def _whole(reply: Reply, send: Send) -> None:
-    body = await reply.read()
-    await reply.read()  # the end: settles the account as complete
-    await respond(send, 200, body, b"application/json", [(b"x-intermodel-model", reply.address.encode())])
-
-
-async def _stream(reply: Reply, send: Send) -> None:
-    headers = [*_STREAM_HEADERS, (b"x-intermodel-model", reply.address.encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    try:
-        while chunk := await reply.read():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-    except IntermodelError as error:
-        # a truncated answer must not end like a whole one: no [DONE] after this
-        await send({"type": "http.response.body", "body": openai_event(error), "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+from intermodel.web.http import Receive, Scope, Send, respond
 
 
 class Models:
@@ -84,10 +32,10 @@ class Models:
 
 
 def models_of(directory: Directory) -> list[dict[str, object]]:
-    """Every model and alias in OpenAI's form, with what this node adds under `intermodel`."""
+    """Every model and route in OpenAI's form, with what this node adds under `intermodel`."""
     listed: list[dict[str, object]] = [_model(target) for target in directory.targets.values()]
-    for name, candidates in directory.aliases.items():
-        about = {"kind": "alias", "candidates": list(candidates)}
+    for name, route in directory.routes.items():
+        about = {"kind": "route", "candidates": list(route.candidates), "order": route.order}
         listed.append({"id": name, "object": "model", "created": 0, "owned_by": "intermodel", "intermodel": about})
     return listed
 

@@ -131,7 +131,7 @@ _FORM: dict[Kind, type[_Open]] = {Kind.CHAT: _Chat, Kind.COMPLETION: _Completion
 _OWN_NEED = {Kind.CHAT: Capability.CHAT, Kind.COMPLETION: Capability.COMPLETION, Kind.EMBEDDING: Capability.EMBEDDING}
 
 
-def call_of(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: str = "") -> Call:
+def call_of(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: str = "", size: int = 0) -> Call:
     """The call that `body` asks for. Raises `Invalid`, whose `param` is the field at fault."""
     try:
         form = _FORM[kind].model_validate(body)
@@ -152,6 +152,7 @@ def call_of(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: s
         stream=isinstance(form, _Sampling) and bool(form.stream),
         needs=frozenset(_needs(kind, form)),
         request_id=request_id,
+        size=size,
     )
 
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from intermodel.core import IntermodelError, Invalid, Kind, Upstream
-from intermodel.gateway import Gateway, Reply
+from intermodel.gateway import Gateway, Replay, Reply
 from intermodel.governance import Caller
 from intermodel.settings import Limits
 from intermodel.web.http import Watch
@@ -49,7 +49,7 @@ class Chat:
             raise Invalid("There is nothing to ask.", hint="Choose a model and write a message.")
         answers: list[Answer] = []
         async with Watch(request.receive) as watch:
-            answers = await self._ask_all(asked, request.scope["request_id"])
+            answers = await self._ask_all(asked, caller, request.scope["request_id"])
         if watch.left:
             request.scope["left"] = True
         turns = recent((*asked.turns, Turn(prompt=asked.prompt, answers=answers)))
@@ -57,20 +57,19 @@ class Chat:
         said = Asked(asked.models, "", asked.system, asked.temperature, asked.max_tokens, turns)
         return _page(request, caller, talking, said)
 
-    async def _ask_all(self, asked: Asked, request_id: str) -> list[Answer]:
+    async def _ask_all(self, asked: Asked, caller: Caller, request_id: str) -> list[Answer]:
         bodies = [asked.body(model) for model in asked.models]
         async with asyncio.TaskGroup() as group:  # the gateway wants a task for each call
-            tasks = [group.create_task(self._ask(body, request_id)) for body in bodies]
+            tasks = [group.create_task(self._ask(body, caller, request_id)) for body in bodies]
         return [task.result() for task in tasks]
 
-    async def _ask(self, body: dict[str, str], request_id: str) -> Answer:
+    async def _ask(self, body: dict[str, str], caller: Caller, request_id: str) -> Answer:
         model, began = body["model"], time.monotonic()
         try:
             call = call_of(Kind.CHAT, body, max_choices=self._limits.choices, request_id=request_id)
-            reply = await self._gateway.call(call)
+            reply = await self._gateway.call(call, caller)
             try:
                 whole = await reply.read()
-                await reply.read()  # the end: settles the account as complete
                 return _answer(model, reply, whole, time.monotonic() - began)
             finally:
                 await reply.close()
@@ -78,7 +77,7 @@ class Chat:
             return Answer(model=model, state="failed", error=str(error), meta=error.code)
 
 
-def _answer(model: str, reply: Reply, whole: bytes, seconds: float) -> Answer:
+def _answer(model: str, reply: Reply | Replay, whole: bytes, seconds: float) -> Answer:
     try:
         parsed = orjson.loads(whole)
         choice = parsed["choices"][0]

@@ -29,7 +29,7 @@ class Answer(_Value):
     thinking: str = ""
     error: str = ""
     meta: str = ""
-    """How long it took, and who answered where an alias was asked."""
+    """How long it took, and who answered where a route was asked."""
 
 
 class Turn(_Value):

@@ -11,13 +11,13 @@ from intermodel.engines import Engines, Model, State
 from intermodel.gateway import Directory, Gateway, Target
 from intermodel.settings import Deployment, Settings
 
-LOCAL, DEPLOYMENT, ALIAS = "This machine", "Deployment", "Alias"
-KINDS = (LOCAL, DEPLOYMENT, ALIAS)
+LOCAL, DEPLOYMENT, ROUTE = "This machine", "Deployment", "Route"
+KINDS = (LOCAL, DEPLOYMENT, ROUTE)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A model or alias. What is not known of it is None or empty, and pages say so."""
+    """A model or route. What is not known of it is None or empty, and pages say so."""
 
     address: str
     kind: str
@@ -32,7 +32,7 @@ class Entry:
     upstream: str = ""
     """Its name at the other server, of a deployment."""
     candidates: tuple[tuple[str, bool], ...] = ()
-    """Of an alias: the names in order, and whether each is known here."""
+    """Of a route: the names in order, and whether each is known here."""
 
     @property
     def phase(self) -> str:
@@ -43,8 +43,8 @@ class Entry:
 
     @property
     def reachable(self) -> bool:
-        """False for an alias whose candidates are all unknown."""
-        return self.kind != ALIAS or any(known for _, known in self.candidates)
+        """False for a route whose candidates are all unknown."""
+        return self.kind != ROUTE or any(known for _, known in self.candidates)
 
     @property
     def chats(self) -> bool:
@@ -65,7 +65,7 @@ class Listing:
         self._engines = engines
 
     async def all(self) -> list[Entry]:
-        """Models of this machine first, then deployments, then aliases; by address within each."""
+        """Models of this machine first, then deployments, then routes; by address within each."""
         return entries(
             await self._catalog.directory(), await self._catalog.models(), self._engines.states(), self._deployments
         )
@@ -85,7 +85,7 @@ def entries(
         else _deployment(target, deployments.get(target.address))
         for target in directory.targets.values()
     ]
-    found += [_alias(name, candidates, directory.targets) for name, candidates in directory.aliases.items()]
+    found += [_route(name, route.candidates, directory.targets) for name, route in directory.routes.items()]
     return sorted(found, key=lambda entry: (KINDS.index(entry.kind), entry.address))
 
 
@@ -101,12 +101,12 @@ def _deployment(target: Target, deployment: Deployment | None) -> Entry:
     return Entry(target.address, DEPLOYMENT, where, _able(target), target.context_length, upstream=target.upstream)
 
 
-def _alias(name: str, candidates: Sequence[str], targets: Mapping[str, Target]) -> Entry:
+def _route(name: str, candidates: Sequence[str], targets: Mapping[str, Target]) -> Entry:
     known = [targets[candidate] for candidate in candidates if candidate in targets]
     able = [frozenset(_able(target)) for target in known]
     together = frozenset().union(*able) if all(able) else frozenset[str]()
     listed = tuple((candidate, candidate in targets) for candidate in candidates)
-    return Entry(name, ALIAS, "the first candidate that answers", tuple(sorted(together)), candidates=listed)
+    return Entry(name, ROUTE, "the first candidate that answers", tuple(sorted(together)), candidates=listed)
 
 
 def _able(target: Target) -> tuple[str, ...]:

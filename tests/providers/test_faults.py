@@ -1,6 +1,7 @@
 import pytest
 
-from intermodel.providers.openai import LONGEST_PAUSE_S, _seconds, error_object
+from intermodel.protocols.faults import error_object
+from intermodel.providers.faults import LONGEST_PAUSE_S, _seconds
 
 
 @pytest.mark.parametrize(

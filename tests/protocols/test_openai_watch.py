@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intermodel.core import Upstream
-from intermodel.gateway.stream import Tail, begun
+from intermodel.core import Upstream, Usage
+from intermodel.protocols.openai_watch import OpenAIWatch
 from tests.upstream import DONE, ROLE, USAGE, delta, event, script
 
 
@@ -14,11 +14,15 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(ends) if a != b]
 
 
-def watched(chunks: list[bytes], choices: int = 1) -> Tail:
-    tail = Tail(choices)
+def watched(chunks: list[bytes], choices: int = 1) -> OpenAIWatch:
+    watch = OpenAIWatch(choices)
     for chunk in chunks:
-        tail.watch(chunk)
-    return tail
+        assert watch.feed(chunk) == chunk
+    return watch
+
+
+def begun(head: bytes) -> bool:
+    return OpenAIWatch().begun(head)
 
 
 WHOLE = b"".join(piece for piece in script("ok") if piece)
@@ -26,71 +30,82 @@ WHOLE = b"".join(piece for piece in script("ok") if piece)
 
 @given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
 def test_a_whole_stream_is_whole_however_it_is_cut(places: list[int]) -> None:
-    tail = watched(cut(WHOLE, places))
-    assert tail.end("x") == b""
-    assert tail.usage == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    watch = watched(cut(WHOLE, places))
+    assert watch.end() == b""
+    assert watch.usage == Usage(input=3, output=2)
+    assert watch.done
 
 
 @given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
 def test_a_truncated_stream_is_never_taken_for_whole(places: list[int]) -> None:
     with pytest.raises(Upstream, match="middle of the answer"):
-        watched(cut(ROLE + delta("one ") + delta("two"), places)).end("x")
+        watched(cut(ROLE + delta("one ") + delta("two"), places)).end()
 
 
 @given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
 def test_a_forgotten_done_is_added(places: list[int]) -> None:
-    assert watched(cut(ROLE + delta("one") + delta(None, "stop"), places)).end("x") == DONE
+    assert watched(cut(ROLE + delta("one") + delta(None, "stop"), places)).end() == DONE
+
+
+@given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12), crlf=st.booleans())
+def test_usage_that_nobody_asked_for_is_read_and_not_shown(places: list[int], crlf: bool) -> None:
+    parts = [ROLE, delta("one"), delta(None, "stop"), USAGE, DONE]
+    parts = [part.replace(b"\n", b"\r\n") for part in parts] if crlf else parts
+    watch = OpenAIWatch(hide_usage=True)
+    shown = b"".join(watch.feed(chunk) for chunk in cut(b"".join(parts), places)) + watch.end()
+    assert shown == b"".join(parts[:3] + parts[4:])
+    assert watch.usage == Usage(input=3, output=2)
 
 
 def test_an_error_event_ends_a_stream_by_itself() -> None:
-    tail = watched([ROLE, event({"error": {"message": "x"}})])
-    assert tail.end("x") == b""
-    assert tail.failed
+    watch = watched([ROLE, event({"error": {"message": "x"}})])
+    assert watch.end() == b""
+    assert watch.failed
 
 
 @given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
 def test_one_of_two_answers_is_not_all(places: list[int]) -> None:
     with pytest.raises(Upstream, match="middle of the answer"):
-        watched(cut(ROLE + delta("one") + delta(None, "stop"), places), choices=2).end("x")
+        watched(cut(ROLE + delta("one") + delta(None, "stop"), places), choices=2).end()
     both = ROLE + delta("one") + delta(None, "stop") + delta(None, "length")
-    assert watched(cut(both, places), choices=2).end("x") == DONE
+    assert watched(cut(both, places), choices=2).end() == DONE
 
 
 @given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12))
 def test_words_that_look_like_an_end_are_none(places: list[int]) -> None:
     said = ROLE + delta('data: [DONE] "finish_reason":"stop" data: {"error": {}}')
     with pytest.raises(Upstream, match="middle of the answer"):
-        watched(cut(said, places)).end("x")
+        watched(cut(said, places)).end()
     empty = event({"error": None, "choices": []})
     with pytest.raises(Upstream, match="middle of the answer"):
-        watched(cut(empty + delta("one"), places)).end("x")
+        watched(cut(empty + delta("one"), places)).end()
 
 
 @pytest.mark.parametrize("odd", [{"choices": [None]}, {"choices": [{"delta": "x"}]}, {"choices": 7}, {"choices": {}}])
 def test_odd_events_are_no_tokens(odd: dict[str, object]) -> None:
-    assert not begun(event(odd), "x")
+    assert not begun(event(odd))
 
 
 def test_it_begins_with_the_first_token() -> None:
-    assert not begun(b"", "x")
-    assert not begun(ROLE, "x")
-    assert not begun(ROLE + delta("one")[:-1], "x")
-    assert begun(ROLE + delta("one"), "x")
-    assert begun(delta(None, "stop"), "x")
-    assert begun(DONE, "x")
-    assert begun(USAGE + event({"choices": [{"text": "a"}]}), "x")
-    assert begun(event({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}), "x")
-    assert begun(b": comment\r\n\r\n" + delta("one").replace(b"\n", b"\r\n"), "x")
+    assert not begun(b"")
+    assert not begun(ROLE)
+    assert not begun(ROLE + delta("one")[:-1])
+    assert begun(ROLE + delta("one"))
+    assert begun(delta(None, "stop"))
+    assert begun(DONE)
+    assert begun(USAGE + event({"choices": [{"text": "a"}]}))
+    assert begun(event({"choices": [{"delta": {"tool_calls": [{"index": 0}]}}]}))
+    assert begun(b": comment\r\n\r\n" + delta("one").replace(b"\n", b"\r\n"))
 
 
 def test_an_error_instead_of_a_token_can_be_tried_elsewhere() -> None:
     for error in ({"message": "overloaded"}, "overloaded"):
         with pytest.raises(Upstream, match="overloaded") as caught:
-            begun(ROLE + event({"error": error}), "x")
+            begun(ROLE + event({"error": error}))
         assert caught.value.retryable
 
 
 @given(data=st.binary(max_size=400))
 def test_nonsense_is_survived(data: bytes) -> None:
-    begun(b"data: " + data + b"\n\n", "x")
+    begun(b"data: " + data + b"\n\n")
     watched([data])

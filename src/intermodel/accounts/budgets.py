@@ -1,0 +1,451 @@
+"""Ceilings on what may be spent, which hold whatever happens: many calls at once, many processes, `kill -9`.
+
+Before a call may cost anything, the most that it can cost is set aside. Each process leases slices of a ceiling from
+the database (`leases`), one conditional UPDATE a slice, and sets aside from its slices in memory; what a slice has
+left over flows back when it is no longer asked for. What is set aside is in the journal before the upstream is
+called, and what was spent reaches the database in the transaction that writes the call's receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypedDict, cast
+
+import orjson
+from sqlalchemy import delete, insert, select
+
+from intermodel.accounts.journal import Journal
+from intermodel.accounts.leases import Key, Leases
+from intermodel.accounts.payer import Payer
+from intermodel.accounts.windows import (
+    Period,
+    Subject,
+    Terms,
+    Window,
+    begins_anew,
+    dollars,
+    nano_dollars,
+    span_of,
+    surplus_of,
+)
+from intermodel.core import Conflict, NotFound, OverBudget
+from intermodel.settings import Budget
+from intermodel.storage import Database
+from intermodel.storage.tables import budget_windows, budgets
+
+OPENED = b"O"
+"""The kind of a journal's line that says what a call has set aside."""
+PATIENCE_S = 2.5
+"""How long a call waits for slices that other processes may give back, before it is refused."""
+DRY_S = 0.5
+"""How long a refusal is remembered."""
+TEND_S = 1.0
+_BOUND = 10_000
+
+
+class Charge(TypedDict):
+    """What a call costs one budget, in the window in which it was reserved."""
+
+    budget: str
+    window: str
+    nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A budget now. `spent` and `held` (set aside or leased) in nano-dollars; `anew` is when it begins anew."""
+
+    name: str
+    subject: Subject
+    who: str
+    ceiling: int
+    period: Period
+    declared: bool
+    spent: int
+    held: int
+    anew: datetime | None
+
+
+class _Tab:
+    """A call in progress: what was said of it when it was opened, and its reservations."""
+
+    __slots__ = ("call", "reservations", "segment")
+
+    def __init__(self, call: Mapping[str, Any]) -> None:
+        self.call = call
+        self.reservations: list[Reservation] = []
+        self.segment = 0
+        """Where in the journal it stands."""
+
+    def charges(self) -> list[Charge]:
+        if len(self.reservations) == 1:
+            (only,) = self.reservations
+            nano = only.amount if only.spent is None else only.spent
+            return [{"budget": window.name, "window": window.span, "nano": nano} for window in only.windows]
+        sums: dict[Window, int] = {}
+        for reservation in self.reservations:
+            amount = reservation.amount if reservation.spent is None else reservation.spent
+            for window in reservation.windows:
+                sums[window] = sums.get(window, 0) + amount
+        return [{"budget": window.name, "window": window.span, "nano": nano} for window, nano in sums.items()]
+
+
+class Reservation:
+    """Money set aside for one attempt, in all budgets that bind its caller. `amount` in nano-dollars."""
+
+    __slots__ = ("_budgets", "_tab", "amount", "spent", "windows")
+
+    def __init__(self, budgets: Budgets, tab: _Tab, windows: tuple[Window, ...]) -> None:
+        self._budgets = budgets
+        self._tab = tab
+        self.windows = windows
+        self.amount = 0
+        self.spent: int | None = None
+        """What it came to; None as long as it is not settled."""
+        tab.reservations.append(self)
+        for window in windows:
+            window.calls += 1
+
+    async def grow(self, more: int) -> bool:
+        """Set aside `more` besides; whether that was possible, else nothing has changed. Raises `Unavailable`."""
+        try:
+            await self._budgets.add(self._tab, self, more)
+        except OverBudget:
+            return False
+        return True
+
+    def settle(self, spent: int) -> None:
+        """Spend that much of it, or more if the call did, and let go of the rest. Once."""
+        if self.spent is not None:
+            raise RuntimeError("a reservation is settled once")
+        self.spent = spent
+        for window in self.windows:
+            window.reserved -= self.amount
+            window.unmoved += spent
+            window.calls -= 1
+
+    def release(self) -> None:
+        """Let go of all of it; nothing once it is settled."""
+        if self.spent is None:
+            self.settle(0)
+
+
+class Budgets:
+    """All budgets of a node: those of the settings and those made at run time. `await open()` before use.
+
+    `clock` tells Unix seconds: which day and month it is (UTC).
+    """
+
+    REFRESH_S = 2.0
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        declared: Mapping[str, Budget],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._clock = clock
+        self._declared = tuple(terms_of(name, budget, declared=True) for name, budget in declared.items())
+        self._terms: tuple[Terms, ...] = self._declared
+        self._leases = Leases(database, journal.owner)
+        self._windows: dict[Key, Window] = {}
+        self._bound: dict[Payer, tuple[Window, ...]] = {}
+        self._tabs: dict[str, _Tab] = {}
+        self._until = 0.0
+        self._lock = asyncio.Lock()
+        self._unsure = True
+        self._refreshed = self._tended = float("-inf")
+
+    async def open(self) -> None:
+        """Read the budgets, and what this process held when it last ended. Raises `Unavailable`."""
+        async with self.turn():
+            await self._refresh()
+
+    async def close(self) -> None:
+        """Give back all that is free."""
+        for window in self._windows.values():
+            window.used = window.demand = 0
+        await self._give_back()
+
+    # for calls
+
+    def binds(self, payer: Payer) -> bool:
+        """Whether any budget binds `payer`."""
+        return bool(self._terms) and bool(self._windows_of(payer))
+
+    async def reserve(
+        self, payer: Payer, amount: int, call: Mapping[str, Any], *, at_least: int | None = None
+    ) -> Reservation | None:
+        """Set aside `amount` nano-dollars in every budget that binds `payer`, or in none; None where none binds.
+
+        With `at_least`, what is there of `amount` is enough if it is no less than that. `call` is what can be said
+        of the call before it is over (a receipt's fields, its `id` among them): all that is known of it after
+        `kill -9`, when it counts as lost and is charged what was set aside. Reservations with one `id` are one call's.
+
+        Raises `OverBudget`, naming the budget, and `Unavailable` where the slice is used up and the database gone, or
+        the journal takes nothing.
+        """
+        windows = self._windows_of(payer) if self._terms else ()
+        if not windows:
+            return None
+        identity = call["id"]
+        tab = self._tabs.get(identity)
+        if tab is None:
+            tab = self._tabs[identity] = _Tab(call)
+        reservation = Reservation(self, tab, windows)
+        try:
+            await self.add(tab, reservation, amount, at_least)
+        except BaseException:
+            reservation.release()
+            tab.reservations.remove(reservation)
+            if not tab.reservations:
+                del self._tabs[identity]
+            raise
+        return reservation
+
+    async def add(self, tab: _Tab, reservation: Reservation, more: int, least: int | None = None) -> None:
+        """Set aside `more`, or no less than `least`, for a reservation that is not settled. Raises as `reserve`."""
+        windows = reservation.windows
+        for window in windows:
+            if window.free < more:
+                more = await self._obtain(windows, more, more if least is None else least)
+                break
+        for window in windows:
+            window.reserved += more
+            window.used += more
+        reservation.amount += more
+        try:
+            self._write(tab)
+        except BaseException:
+            reservation.amount -= more
+            for window in windows:
+                window.reserved -= more
+            raise
+
+    def close_call(self, call_id: str) -> list[Charge]:
+        """The call is over and its receipt about to be written: what it costs which budgets.
+
+        What is not settled counts as spent, for nobody said it was not.
+        """
+        tab = self._tabs.pop(call_id, None)
+        if tab is None:
+            return []
+        for reservation in tab.reservations:
+            if reservation.spent is None:
+                reservation.settle(reservation.amount)
+        return tab.charges()
+
+    def _windows_of(self, payer: Payer) -> tuple[Window, ...]:
+        if self._clock() >= self._until:
+            self._begin_day()
+        windows = self._bound.get(payer)
+        if windows is None:
+            if len(self._bound) >= _BOUND:
+                self._bound.clear()
+            windows = tuple(self._window(terms) for terms in self._terms if terms.binds(payer))
+            self._bound[payer] = windows
+        return windows
+
+    def _begin_day(self) -> None:
+        self._bound.clear()
+        end = begins_anew("day", self._clock())
+        assert end is not None
+        self._until = end.timestamp()
+
+    def _window(self, terms: Terms) -> Window:
+        key = terms.name, span_of(terms.period, self._clock())
+        window = self._windows.setdefault(key, Window(*key, terms.ceiling))
+        window.ceiling = terms.ceiling
+        return window
+
+    def _write(self, tab: _Tab) -> None:
+        tab.segment = self._journal.write(OPENED, orjson.dumps({"call": tab.call, "budgets": tab.charges()}))
+
+    async def _obtain(self, windows: Sequence[Window], amount: int, least: int) -> int:
+        """Lease until every window has that much free; how much it is in the end. Raises `OverBudget`."""
+        deadline = time.monotonic() + PATIENCE_S
+        while short := next((window for window in windows if window.free < amount), None):
+            now = time.monotonic()
+            if now < short.dry_until and least - short.free > short.left:
+                raise self._over(short, least)
+            elsewhere = await self._lease(short, amount, least)
+            if short.free >= least:
+                amount = min(amount, short.free)
+            elif now >= deadline or elsewhere < least - short.free - short.left:
+                short.dry_until = time.monotonic() + DRY_S
+                raise self._over(short, least)
+            else:
+                await asyncio.sleep(PATIENCE_S / 10)
+        return amount
+
+    async def _lease(self, window: Window, amount: int, least: int) -> int:
+        """Lease what is missing; what others hold, where nothing was to be had."""
+        async with self.turn():
+            if window.free >= amount:  # another call leased for this one too
+                return 0
+            taken = await self._leases.take(window, amount - window.free, least - window.free)
+            window.lease += taken.amount
+            window.left = taken.remaining
+            return taken.elsewhere
+
+    def _over(self, window: Window, wanted: int) -> OverBudget:
+        terms = next((t for t in self._terms if t.name == window.name), None)
+        anew = begins_anew(terms.period, self._clock()) if terms else None
+        left = max(0, window.free + window.left)
+        return OverBudget(
+            f"The budget '{window.name}' does not reach: ${shown(left)} of ${shown(window.ceiling)} are left, and this "
+            f"call may cost ${shown(wanted)}.",
+            hint=(f"It begins anew on {anew:%Y-%m-%d} at 00:00 UTC. " if anew else "")
+            + "A call that may make fewer tokens (max_tokens) sets aside less.",
+        )
+
+    # for the background task and the writer of receipts
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One at a time changes slices. After one that failed, what is held is read from the database anew."""
+        async with self._lock:
+            if self._unsure:
+                held = await self._leases.held()
+                for key in held.keys() | self._windows.keys():
+                    self._windows.setdefault(key, Window(*key, 0)).lease = held.get(key, 0)
+            self._unsure = True
+            yield
+            self._unsure = False
+
+    @property
+    def leases(self) -> Leases:
+        return self._leases
+
+    def owe(self, key: Key, amount: int) -> None:
+        """Note that the journal has charges of that much and the database has not; or, negative, that it has now."""
+        self._windows.setdefault(key, Window(*key, 0)).unmoved += amount
+
+    def covered(self, key: Key, spent: int) -> int:
+        """How much of what was spent comes from the slice."""
+        return self._windows[key].covered(spent)
+
+    def uncover(self, key: Key, covered: int) -> None:
+        self._windows[key].lease -= covered
+
+    def carry(self, segment: int) -> None:
+        """Write the calls in progress that stand in the journal up to `segment` once more, at its end."""
+        for tab in self._tabs.values():
+            if tab.segment <= segment:
+                self._write(tab)
+
+    async def tend(self) -> None:
+        """Every second or so: read what others changed, give back what is not asked for. Raises `Unavailable`."""
+        now = time.monotonic()
+        if now - self._refreshed >= self.REFRESH_S:
+            await self._refresh()
+        if now - self._tended >= TEND_S:
+            self._tended = now
+            for window in self._windows.values():
+                window.measure()
+            await self._give_back()
+
+    async def _give_back(self) -> None:
+        if not any(surplus_of(window.free, window.demand) for window in self._windows.values()):
+            return
+        async with self.turn():
+            surplus = [(w, surplus_of(w.free, w.demand)) for w in self._windows.values()]
+            for window, amount in surplus:
+                window.lease -= amount  # before it is anybody's
+            await self._leases.give_back([(window.key, amount) for window, amount in surplus if amount])
+        current = {id(window) for windows in self._bound.values() for window in windows}
+        self._windows = {k: w for k, w in self._windows.items() if not w.idle or id(w) in current}
+
+    async def _refresh(self) -> None:
+        async with self._database.begin() as db:
+            rows = (await db.execute(select(budgets))).all()
+        names = {terms.name for terms in self._declared}
+        made = (Terms(r.name, r.subject, r.who, r.ceiling, r.period) for r in rows if r.name not in names)
+        terms = (*self._declared, *sorted(made, key=lambda t: t.name))
+        self._refreshed = time.monotonic()
+        if terms != self._terms:
+            self._terms = terms
+            self._bound.clear()
+
+    # for people
+
+    async def define(self, name: str, budget: Budget) -> None:
+        """Make a budget, or change one made before; what was spent under that name stays spent.
+
+        Raises `Conflict` for one that stands in the settings.
+        """
+        self._refuse_declared(name)
+        terms = terms_of(name, budget)
+        async with self._database.begin() as db:
+            await db.execute(delete(budgets).where(budgets.c.name == name))
+            await db.execute(
+                insert(budgets).values(
+                    name=name,
+                    subject=terms.subject,
+                    who=terms.who,
+                    ceiling=terms.ceiling,
+                    period=terms.period,
+                    created=datetime.now(UTC),
+                )
+            )
+        await self._refresh()
+
+    async def remove(self, name: str) -> None:
+        """End a budget. Raises `NotFound`, and `Conflict` for one that stands in the settings."""
+        self._refuse_declared(name)
+        async with self._database.begin() as db:
+            if not (await db.execute(delete(budgets).where(budgets.c.name == name))).rowcount:
+                raise NotFound(f"There is no budget '{name}'.", hint="Is it spelt as the list of budgets has it?")
+        await self._refresh()
+
+    async def all(self) -> list[Standing]:
+        """Every budget, those of the settings first. What other processes spent may be half a second old."""
+        await self._refresh()
+        now = self._clock()
+        async with self._database.begin() as db:
+            rows = {(row.budget, row.span): row for row in await db.execute(select(budget_windows))}
+        return [self._standing(terms, rows.get((terms.name, span_of(terms.period, now))), now) for terms in self._terms]
+
+    def _standing(self, terms: Terms, row: Any, now: float) -> Standing:
+        window = self._windows.get((terms.name, span_of(terms.period, now)))
+        unmoved = window.unmoved if window else 0
+        return Standing(
+            terms.name,
+            terms.subject,
+            terms.who,
+            terms.ceiling,
+            terms.period,
+            terms.declared,
+            spent=(row.spent if row else 0) + unmoved,
+            held=max(0, (row.leased if row else 0) - unmoved),
+            anew=begins_anew(terms.period, now),
+        )
+
+    def _refuse_declared(self, name: str) -> None:
+        if any(terms.name == name for terms in self._declared):
+            raise Conflict(
+                f"The budget '{name}' stands in the settings.", hint="Change it there, and restart the node."
+            )
+
+
+def terms_of(name: str, budget: Budget, *, declared: bool = False) -> Terms:
+    """A budget of the settings as terms."""
+    subjects = {"token": budget.token, "user": budget.user, "organisation": budget.organisation}
+    subject, who = next(((s, w) for s, w in subjects.items() if w), ("node", ""))
+    return Terms(name, cast(Subject, subject), who, nano_dollars(budget.dollars), budget.per, declared)
+
+
+def shown(nano: int) -> str:
+    """Dollars as people write them: exact, with at least two places."""
+    text = f"{dollars(nano):f}"
+    whole, _, places = text.partition(".")
+    return f"{whole}.{places.rstrip('0').ljust(2, '0')}"

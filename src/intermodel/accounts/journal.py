@@ -1,0 +1,255 @@
+"""A journal of lines that survive a killed process: written before anything is acknowledged, moved elsewhere later.
+
+A line is `K LLLLLLLL CCCCCCCC PAYLOAD\\n`: its kind, the payload's length in bytes and the CRC-32 of kind and payload,
+both in hexadecimal, and the payload, which is JSON without a line break in it. A line that was cut off by a crash
+does not match, and is passed over. Lines lie in numbered segments; a process never adds to a segment of another.
+
+A line goes out with one `write` of its own: that costs less than a future and a turn of the event loop (1.8 against
+2 to 4 µs), and its outcome is known at once. What is shared by all who wait is the one expensive step, `fdatasync`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import secrets
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from intermodel.core import Unavailable
+
+log = logging.getLogger(__name__)
+
+SEGMENT_BYTES = 16 * 1024**2
+OWED_BYTES = 64 * 1024**2
+"""Lines that could not be written are kept in memory up to this size, to be written when the disk takes them."""
+_HEAD = 20  # "K LLLLLLLL CCCCCCCC "
+
+
+class Position(NamedTuple):
+    """A place between two lines."""
+
+    segment: int
+    offset: int
+
+
+class Entry(NamedTuple):
+    """One line: its kind (one ASCII letter), its payload, and the place after it."""
+
+    kind: bytes
+    payload: bytes
+    end: Position
+
+
+class Journal:
+    """The journal of one process, in a folder that it alone has. `open()` before use and `close()` after."""
+
+    def __init__(self, folder: Path, *, power: bool = False, segment_bytes: int = SEGMENT_BYTES) -> None:
+        """`power`: `synced()` waits until lines are safe from a power cut, and not only from `kill -9`."""
+        self._folder = folder
+        self._power = power
+        self._segment_bytes = segment_bytes
+        self._file = -1
+        self._segment = 0
+        self._end = 0
+        self._torn = False
+        self._owed: list[bytes] = []
+        self._unsynced: list[asyncio.Future[None]] = []
+        self._sync: asyncio.Task[None] | None = None
+
+    @property
+    def owner(self) -> str:
+        """What tells this journal from those of other processes; made on first use, and kept in the folder."""
+        path = self._folder / "owner"
+        if not path.exists():
+            temporary = path.with_suffix(".new")
+            with temporary.open("w") as file:
+                file.write(secrets.token_hex(16))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            _sync_folder(self._folder)
+        return path.read_text().strip()
+
+    @property
+    def end(self) -> Position:
+        """The place after the last line."""
+        return Position(self._segment, self._end)
+
+    @property
+    def failing(self) -> bool:
+        """Whether lines wait in memory because the disk did not take them."""
+        return bool(self._owed)
+
+    def open(self, after: int = 0) -> None:
+        """Begin a new segment, beyond number `after` and all that are there. Raises `Unavailable`."""
+        self._segment = max([after, *self.segments()])
+        try:
+            self._begin_segment()
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def write(self, kind: bytes, payload: bytes, *, owe: bool = False) -> int:
+        """Add a line, which survives `kill -9` once this returns; in which segment.
+
+        Raises `Unavailable` where the disk does not take it: then it is not in the journal, unless `owe` asked to keep
+        it in memory and to write it as soon as that is possible again.
+        """
+        line = b"%b %08x %08x %b\n" % (kind, len(payload), zlib.crc32(payload, zlib.crc32(kind)), payload)
+        try:
+            if self._owed or self._torn:
+                self._mend()
+            return self._put(line)
+        except OSError as error:
+            if owe:
+                self._owe(line)
+            raise _unwritable(error) from None
+
+    def retry(self) -> None:
+        """Write what is owed. Raises `Unavailable` while that is not possible."""
+        try:
+            self._mend()
+        except OSError as error:
+            raise _unwritable(error) from None
+
+    async def synced(self) -> None:
+        """Wait until all lines written so far are safe from a power cut, if that is asked for. Raises `Unavailable`.
+
+        All who wait at the same time share one `fdatasync`, in a thread.
+        """
+        if not self._power:
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._unsynced.append(future)
+        if self._sync is None:
+            self._sync = asyncio.create_task(self._sync_for_all(), name="sync journal")
+        await future
+
+    def segments(self) -> list[int]:
+        """The numbers of the segments that are there, in order."""
+        return sorted(int(path.stem) for path in self._folder.glob("*.log") if path.stem.isdecimal())
+
+    def drop(self, segment: int) -> None:
+        """Delete a segment, whose lines are all somewhere else."""
+        self._path(segment).unlink(missing_ok=True)
+
+    def read(self, start: Position, limit: int = 1024**2) -> list[Entry]:
+        """The lines from `start` on: some `limit` bytes of them, but at least one where there is one."""
+        for segment in (number for number in self.segments() if number >= start.segment):
+            offset = start.offset if segment == start.segment else 0
+            while lines := self._lines(segment, offset, limit):
+                if entries := list(_parsed(lines, segment, offset)):
+                    return entries
+                offset += len(lines)
+        return []
+
+    def _lines(self, segment: int, offset: int, limit: int) -> bytes:
+        """Whole lines, as they lie in the file; a torn end is not one."""
+        with self._path(segment).open("rb") as file:
+            left = (self._end if segment == self._segment else os.fstat(file.fileno()).st_size) - offset
+            file.seek(offset)
+            data = file.read(max(0, min(limit, left)))
+            while b"\n" not in data and (more := file.read(min(len(data), left - len(data)))):
+                data += more  # a line longer than the limit
+        return data[: data.rfind(b"\n") + 1]
+
+    def _put(self, line: bytes) -> int:
+        self._torn = True  # until it is known to be whole
+        if os.write(self._file, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._torn = False
+        segment = self._segment
+        self._end += len(line)
+        if self._end >= self._segment_bytes:
+            self._rotate()
+        return segment
+
+    def _mend(self) -> None:
+        """Cut off what is left of a line that failed, and write what is owed."""
+        if self._torn:
+            os.ftruncate(self._file, self._end)
+            self._torn = False
+        while self._owed:
+            self._put(self._owed[0])
+            del self._owed[0]
+
+    def _owe(self, line: bytes) -> None:
+        if sum(map(len, self._owed)) + len(line) <= OWED_BYTES:
+            self._owed.append(line)
+        else:
+            log.error("a receipt is lost: the disk takes none, and too many wait in memory")
+
+    def _rotate(self) -> None:
+        try:
+            if self._power:
+                os.fdatasync(self._file)
+            self._begin_segment()
+        except OSError as error:
+            log.warning("the journal stays in its segment: %s", error)
+
+    def _begin_segment(self) -> None:
+        number = self._segment + 1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        file = os.open(self._path(number), flags, 0o600)
+        self.close()
+        self._file, self._segment, self._end = file, number, 0
+        if self._power:
+            _sync_folder(self._folder)
+
+    def _path(self, segment: int) -> Path:
+        return self._folder / f"{segment:010d}.log"
+
+    async def _sync_for_all(self) -> None:
+        while self._unsynced:
+            waiting, self._unsynced = self._unsynced, []
+            file = os.dup(self._file)  # a rotation may close the other meanwhile, having synced it
+            try:
+                await asyncio.to_thread(os.fdatasync, file)
+                failed = None
+            except OSError as error:
+                failed = _unwritable(error)
+            finally:
+                os.close(file)
+            for future in waiting:
+                if future.done():
+                    continue
+                if failed is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(failed)
+        self._sync = None
+
+
+def _parsed(lines: bytes, segment: int, offset: int) -> Iterator[Entry]:
+    for line in lines.splitlines(keepends=True):
+        offset += len(line)
+        kind, payload = line[:1], line[_HEAD:-1]
+        if line[:_HEAD] == b"%b %08x %08x " % (kind, len(payload), zlib.crc32(payload, zlib.crc32(kind))):
+            yield Entry(kind, payload, Position(segment, offset))
+        else:
+            log.warning("a damaged line of the journal is passed over", extra={"segment": segment})
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(error: OSError) -> Unavailable:
+    return Unavailable(
+        f"Receipts cannot be written now: {error.strerror}.",
+        hint="No call is answered without one. Free some space on the disk of the data folder.",
+        code="receipts_unavailable",
+    )

@@ -1,0 +1,307 @@
+"""The way of receipts from the journal into the database: exactly once, with what they charge to budgets.
+
+One transaction holds a batch of receipts, the `spent` of the windows they charge, what that takes from the process's
+slices, and the place in the journal up to which it is done. A crash before its commit leaves the batch to be moved
+again, one after it finds it moved: the place says which.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Dialect, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from intermodel.accounts.budgets import OPENED, Budgets, Charge
+from intermodel.accounts.journal import Journal, Position
+from intermodel.accounts.leases import Key, inserted, upsert
+from intermodel.core import Conflict, Unavailable
+from intermodel.storage import Database
+from intermodel.storage.tables import attempt_minutes, journal_positions, receipts
+
+log = logging.getLogger(__name__)
+
+RECEIPT = b"R"
+"""The kind of a journal's line that is a receipt."""
+LOST = "lost"
+BATCH_BYTES = 512 * 1024
+CATCH_UP_S = 2.0
+FRESH = 5000
+"""So many receipts are held in memory besides the file, where the database keeps up."""
+_LARGEST = 2**63 - 1
+_NOTHING: Mapping[str, Any] = {}
+
+
+_Moving = tuple[Mapping[str, Any], bytes]
+"""A receipt on its way: the document, and its bytes in the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What goes into the database together: the receipts up to `end`."""
+
+    moving: Sequence[_Moving]
+    end: Position
+    fresh: bool
+    """Whether they were taken from memory."""
+
+    @property
+    def documents(self) -> Iterator[Mapping[str, Any]]:
+        return (document for document, _ in self.moving)
+
+    def charges(self) -> dict[Key, int]:
+        """What they cost, by window."""
+        sums: dict[Key, int] = {}
+        for document in self.documents:
+            for charge in document.get("budgets") or ():
+                key = charge["budget"], charge["window"]
+                sums[key] = sums.get(key, 0) + charge["nano"]
+        return sums
+
+
+class Mover:
+    """Moves the receipts of one process. `await open()` before use; then `move()` again and again."""
+
+    def __init__(self, database: Database, journal: Journal, budgets: Budgets) -> None:
+        self._database = database
+        self._journal = journal
+        self._budgets = budgets
+        self._read = Position(0, 0)
+        self._committed = Position(0, 0)
+        self._tried: _Batch | None = None
+        self.waiting = 0
+        """Receipts in the journal that are not in the database yet."""
+        self._fresh: list[_Moving] | None = None
+        """All receipts after `_fresh_since`, so that they need not be read; None: they must."""
+        self._fresh_since = Position(0, 0)
+        self.listeners: list[Callable[[dict[str, Any]], None]] = []
+
+    async def open(self) -> None:
+        """Begin a new segment of the journal, and account for what a crash left. Raises `Unavailable`."""
+        async with self._database.begin() as db:
+            start = {"owner": self._journal.owner, "segment": 0, "offset": 0}
+            await db.execute(inserted(db, journal_positions, **start))
+            self._read = self._committed = await self._position(db)
+        self._journal.open(after=self._committed.segment)
+        self._recover()
+
+    def _recover(self) -> None:
+        """Count what is not moved yet, and end the calls that were in progress: charged what was set aside."""
+        opened: dict[str, dict[str, Any]] = {}
+        place = Position(0, 0)
+        while entries := self._journal.read(place):
+            for entry in entries:
+                document = orjson.loads(entry.payload)
+                if entry.kind == OPENED:
+                    opened[document["call"]["id"]] = document
+                elif entry.kind == RECEIPT:
+                    opened.pop(document["id"], None)
+                    if entry.end > self._committed:
+                        self._wait_for(document)
+            place = entries[-1].end
+        for document in map(_lost, opened.values()):
+            self._journal.write(RECEIPT, orjson.dumps(document))
+            self._wait_for(document)
+        if opened:
+            log.warning("%d calls were cut off when the node was killed: charged what was set aside", len(opened))
+
+    def _wait_for(self, document: Mapping[str, Any]) -> None:
+        self.waiting += 1
+        for charge in document.get("budgets") or ():
+            self._budgets.owe((charge["budget"], charge["window"]), charge["nano"])
+
+    async def catch_up(self) -> None:
+        """Move all that is in the journal now, or as much as can be moved in a moment. Raises `Unavailable`."""
+        end, began = self._journal.end, time.monotonic()
+        while self._read < end and self.waiting and time.monotonic() - began < CATCH_UP_S:
+            await self.move()
+
+    def add(self, document: Mapping[str, Any], payload: bytes) -> None:
+        """A receipt was written at the journal's end. While the database keeps up, none is read from there."""
+        if self._fresh is not None:
+            self._fresh.append((document, payload))
+            if len(self._fresh) > FRESH:
+                self._fresh = None
+
+    def missed(self) -> None:
+        """A receipt will be written that is not added: read them from the journal."""
+        self._fresh = None
+
+    async def move(self) -> bool:
+        """Move a batch; whether more was there when it began. Raises `Unavailable` where that is not possible now."""
+        end = self._journal.end
+        async with self._budgets.turn():
+            if self._tried is not None:
+                await self._settle_tried()
+            batch = self._next()
+            if batch.moving:
+                self._tried = batch
+                covered = await self._commit(batch)
+                self._tried = None
+                for key, amount in covered.items():
+                    self._budgets.uncover(key, amount)
+            self._moved(batch)
+        self._tell(batch)
+        self._drop_segments()
+        return self._read < end
+
+    def _next(self) -> _Batch:
+        end = self._journal.end
+        if self._fresh is not None and self._read == self._fresh_since:
+            return _Batch(tuple(self._fresh), end, fresh=True)
+        entries = self._journal.read(self._read, BATCH_BYTES)
+        moving = [(orjson.loads(entry.payload), entry.payload) for entry in entries if entry.kind == RECEIPT]
+        until = entries[-1].end if entries else end
+        # what is written from here on is remembered, once all before it is in a batch
+        self._fresh, self._fresh_since = (None if until < end or self._journal.failing else []), until
+        return _Batch(moving, until, fresh=False)
+
+    async def _settle_tried(self) -> None:
+        """Nobody knows whether the last batch was committed, for the connection broke: look."""
+        assert self._tried is not None
+        async with self._database.begin() as db:
+            found = await self._position(db)
+        if found == self._tried.end:
+            self._moved(self._tried)
+        self._tried = None
+
+    async def _commit(self, batch: _Batch) -> dict[Key, int]:
+        """One transaction; what the slices gave for what was spent."""
+        spent = batch.charges()
+        covered = {key: self._budgets.covered(key, amount) for key, amount in spent.items()}
+        rows = [_row(document, payload) for document, payload in batch.moving]
+        async with self._database.begin() as db:
+            await self._advance(db, batch.end)
+            await db.exec_driver_sql(_insert_receipts(db.dialect), rows)
+            for key, amount in sorted(spent.items()):
+                await self._budgets.leases.charge(db, key, amount, covered[key])
+            await _count_attempts(db, batch.documents)
+        return covered
+
+    async def _advance(self, db: AsyncConnection, end: Position) -> None:
+        c = journal_positions.c
+        here = (
+            c.owner == self._journal.owner,
+            c.segment == self._committed.segment,
+            c.offset == self._committed.offset,
+        )
+        done = await db.execute(update(journal_positions).where(*here).values(segment=end.segment, offset=end.offset))
+        if not done.rowcount:
+            raise Conflict("Another process moves this journal.", hint="Is the data folder a copy of another node's?")
+
+    async def _position(self, db: AsyncConnection) -> Position:
+        query = select(journal_positions).where(journal_positions.c.owner == self._journal.owner)
+        row = (await db.execute(query)).one()
+        return Position(row.segment, row.offset)
+
+    def _moved(self, batch: _Batch) -> None:
+        if batch.moving:
+            self._committed = batch.end
+            for key, amount in batch.charges().items():
+                self._budgets.owe(key, -amount)
+            self.waiting -= len(batch.moving)
+        self._read = batch.end
+        if batch.fresh and self._fresh is not None:
+            del self._fresh[: len(batch.moving)]
+            self._fresh_since = batch.end
+
+    def _drop_segments(self) -> None:
+        """Delete segments that are in the database, but for the calls in progress, which are written once more."""
+        old = [segment for segment in self._journal.segments() if segment < self._committed.segment]
+        if not old or self._journal.failing:
+            return
+        try:
+            self._budgets.carry(old[-1])
+        except Unavailable:
+            return
+        for segment in old:
+            self._journal.drop(segment)
+
+    def _tell(self, batch: _Batch) -> None:
+        for _, payload in batch.moving if self.listeners else ():
+            document = orjson.loads(payload)
+            for listener in self.listeners:
+                try:
+                    listener(document)
+                except Exception:  # a listener's failure is not the receipts'
+                    log.exception("a listener of receipts failed")
+
+
+def _lost(opened: dict[str, Any]) -> dict[str, Any]:
+    """The receipt of a call that was cut off: all that was set aside counts as spent."""
+    charges: list[Charge] = opened["budgets"]
+    names = {charge["budget"] for charge in charges}
+    spent = max(sum(charge["nano"] for charge in charges if charge["budget"] == name) for name in names)
+    return {**opened["call"], "outcome": LOST, "reserved": spent, "spent": spent, "budgets": charges}
+
+
+def _row(document: Mapping[str, Any], payload: bytes) -> tuple[Any, ...]:
+    """A receipt's columns, in their order."""
+    caller, usage = document.get("caller") or _NOTHING, document.get("usage") or _NOTHING
+    return (
+        document["id"],
+        int(document.get("at", 0) * 1_000_000),
+        _text(caller.get("token"), 32),
+        _text(caller.get("user")),
+        _text(caller.get("organisation")),
+        _text(document.get("kind"), 40),
+        _text(document.get("route")),
+        _text(document.get("answered")),
+        _text(document.get("outcome"), 32),
+        _count(usage.get("input")),
+        _count(usage.get("output")),
+        _count(document.get("spent")),
+        float(document.get("seconds") or 0),
+        payload.decode(),
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _insert_receipts(dialect: Dialect) -> str:
+    """As the driver takes it: SQLAlchemy's own way of handing over rows costs several times as much."""
+    return str(
+        upsert(dialect, receipts).on_conflict_do_nothing().compile(dialect=dialect, column_keys=list(receipts.c.keys()))
+    )
+
+
+def _text(value: str | None, length: int = 200) -> str:
+    """As a column takes it: PostgreSQL has no NUL and no text longer than it was told."""
+    if not value:
+        return ""
+    return (value.replace("\0", "") if "\0" in value else value)[:length]
+
+
+def _count(value: float | None) -> int:
+    return max(0, min(int(value), _LARGEST)) if value else 0
+
+
+async def _count_attempts(db: AsyncConnection, documents: Iterable[Mapping[str, Any]]) -> None:
+    sums: dict[tuple[str, int, str], list[float]] = {}
+    for document in documents:
+        minute = int(document.get("at", 0) // 60)
+        for attempt in document.get("attempts") or ():
+            key = _text(attempt.get("address")), minute, _text(attempt.get("outcome"), 32)
+            found = sums.setdefault(key, [0, 0.0, 0, 0.0])
+            first = attempt.get("first_token_s")
+            found[0] += 1
+            found[1] += attempt.get("seconds") or 0
+            found[2] += first is not None
+            found[3] += first or 0
+    if not sums:
+        return
+    columns = ("attempts", "seconds", "first_tokens", "first_token_s")
+    statement = upsert(db.dialect, attempt_minutes)
+    added = {name: attempt_minutes.c[name] + statement.excluded[name] for name in columns}
+    await db.execute(
+        statement.on_conflict_do_update(index_elements=["address", "minute", "outcome"], set_=added),
+        [
+            {"address": key[0], "minute": key[1], "outcome": key[2], **dict(zip(columns, sums[key], strict=True))}
+            for key in sorted(sums)  # in one order everywhere, so that two processes never wait for each other
+        ],
+    )

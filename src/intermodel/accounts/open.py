@@ -1,0 +1,91 @@
+"""Prices, budgets and receipts of one node, opened together, with the one background task that they share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from intermodel.accounts.budgets import Budgets
+from intermodel.accounts.journal import Journal
+from intermodel.accounts.mover import Mover
+from intermodel.accounts.prices import Prices
+from intermodel.accounts.receipts import Receipts
+from intermodel.core import IntermodelError, Unavailable
+from intermodel.settings import Settings
+from intermodel.storage import Database
+
+log = logging.getLogger(__name__)
+
+MOVE_S = 0.5
+"""How long a receipt waits for the database, at most; budgets are tended as often."""
+SLOWEST_S = 5.0
+"""How long between two tries while the database is gone."""
+RETENTION_S = 3600.0
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What a node counts: `budgets.reserve` is the beginning of an attempt, `receipts.record` the end of a call."""
+
+    prices: Prices
+    budgets: Budgets
+    receipts: Receipts
+
+
+@contextlib.asynccontextmanager
+async def open_accounts(
+    settings: Settings, database: Database, folder: Path, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Accounts]:
+    """The accounts of the node whose journal lies in `folder`, for the length of the block; no call may outlive it.
+
+    Calls that a crash cut off are accounted for at the beginning. Raises `Unavailable`.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    power = settings.receipts.sync == "power"
+    journal = Journal(folder, power=power)
+    budgets = Budgets(database, journal, settings.budgets, clock=clock)
+    mover = Mover(database, journal, budgets)
+    receipts = Receipts(database, journal, budgets, mover, backlog=settings.receipts.backlog, power=power)
+    await budgets.open()
+    await mover.open()
+    work = asyncio.create_task(_work(settings, journal, budgets, mover, receipts), name="accounts")
+    try:
+        yield Accounts(Prices(settings.deployments, clock=clock), budgets, receipts)
+    finally:
+        work.cancel()
+        await asyncio.wait({work})
+        with contextlib.suppress(Unavailable):  # it is all in the journal
+            await mover.catch_up()
+            await budgets.close()
+        journal.close()
+
+
+async def _work(settings: Settings, journal: Journal, budgets: Budgets, mover: Mover, receipts: Receipts) -> None:
+    """Move receipts, tend budgets, write what the disk did not take; for ever."""
+    pause, forgotten = MOVE_S, float("-inf")
+    while True:
+        await asyncio.sleep(pause)
+        try:
+            if journal.failing:
+                journal.retry()
+            while await mover.move():
+                pass
+            await budgets.tend()
+            if settings.receipts.keep_days and time.monotonic() - forgotten > RETENTION_S:
+                forgotten = time.monotonic()
+                await receipts.forget(time.time() - settings.receipts.keep_days * _DAY_S)
+        except IntermodelError as error:
+            if pause == MOVE_S:
+                log.warning("receipts and budgets wait: %s", error)
+            pause = min(SLOWEST_S, pause * 2)
+        except Exception:  # no failure may end the one task that everything else relies on
+            log.exception("receipts and budgets wait")
+            pause = SLOWEST_S
+        else:
+            pause = MOVE_S

@@ -1,0 +1,110 @@
+"""What happens in one call, written down as it happens; at its end this is the receipt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from intermodel.accounts import Admission, AttemptNote, Payer, Price, Reservation
+from intermodel.core import Call, IntermodelError, Upstream, Usage
+from intermodel.gateway.asking import Asked
+from intermodel.gateway.choose import Candidate, Target
+from intermodel.governance import Caller
+from intermodel.settings import Route
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at one place. Times are seconds; `cost` is in nano-dollars, and estimated where nothing was reported."""
+
+    target: Target
+    key: int
+    began: float
+    after_s: float
+    price: Price | None = None
+    reservation: Reservation | None = None
+    seconds: float = 0.0
+    first_token_s: float | None = None
+    outcome: str = "running"
+    code: str = ""
+    status: int | None = None
+    said: str = ""
+    usage: Usage | None = None
+    cost: int = 0
+    admission: Admission | None = None
+    asking: asyncio.Task[Asked] | None = None
+    """The work itself, where it goes on when the caller leaves."""
+    hedge: bool = False
+    resumed: bool = False
+
+    def failed(self, error: IntermodelError) -> None:
+        self.outcome = "failed"
+        self.code = error.code
+        self.status = error.status if isinstance(error, Upstream) else None
+        self.said = error.message
+
+    def told(self) -> AttemptNote:
+        """As receipts tell it. What an upstream said is left out: it may quote the prompt."""
+        note: AttemptNote = {
+            "address": self.target.address,
+            "key": self.key,
+            "started_ms": self.after_s * 1000,
+            "seconds": self.seconds,
+            "first_token_s": self.first_token_s,
+            "outcome": self.outcome,
+            "code": self.code or None,
+            "status": self.status,
+            "cost": self.cost,
+        }
+        if self.hedge:
+            note["hedge"] = True
+        if self.resumed:
+            note["resumed"] = True
+        return note
+
+
+@dataclass(slots=True)
+class Account:
+    """One call, from the moment it was taken on."""
+
+    id: str
+    call: Call
+    caller: Caller
+    payer: Payer
+    at: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
+    route: Route | None = None
+    candidates: Sequence[Candidate] = ()
+    attempts: list[Attempt] = field(default_factory=list)
+    outcome: str = ""
+    code: str = ""
+    answered: Attempt | None = None
+    cached: str = ""
+    """The receipt of the call whose answer was given again."""
+    admission: Admission | None = None
+    drained: bool = False
+    """Whether the answer is still read, for the bill, after the caller has left."""
+    findings: Counter[str] = field(default_factory=Counter)
+    """What guards found, by kind."""
+    content: dict[str, Any] | None = None
+
+    def begin(self, target: Target, key: int, price: Price | None) -> Attempt:
+        """A further attempt, which begins now."""
+        now = time.monotonic()
+        attempt = Attempt(target, key, now, now - self.started, price)
+        self.attempts.append(attempt)
+        return attempt
+
+    @property
+    def spent(self) -> int:
+        """Nano-dollars, over all attempts."""
+        return sum(attempt.cost for attempt in self.attempts)
+
+    @property
+    def wasted(self) -> int:
+        """Of it, what was paid for attempts that gave the caller nothing."""
+        return sum(attempt.cost for attempt in self.attempts if attempt.outcome in ("failed", "lost"))

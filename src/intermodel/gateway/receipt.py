@@ -1,0 +1,45 @@
+"""The account of a call as its receipt."""
+
+from __future__ import annotations
+
+import time
+
+from intermodel.accounts import Receipt
+from intermodel.gateway.account import Account
+
+
+def receipt_of(account: Account) -> Receipt:
+    """Everything that `docs/accounts.md` says of a receipt, as far as it is known by now."""
+    caller, call, answered = account.caller, account.call, account.answered
+    receipt: Receipt = {
+        "id": account.id,
+        "at": account.at,
+        "seconds": time.monotonic() - account.started,
+        "caller": {
+            "token": caller.token_id,
+            "name": caller.name,
+            "user": caller.user,
+            "organisation": caller.organisation,
+        },
+        "kind": call.kind.value,
+        "model": call.model,
+        "route": call.model if account.route is not None else "",
+        "stream": call.stream,
+        "candidates": [{"address": c.target.address, "fit": c.fit, "reason": c.reason} for c in account.candidates],
+        "attempts": [attempt.told() for attempt in account.attempts],
+        "answered": answered.target.address if answered is not None else "",
+        "outcome": account.outcome,
+        "usage": answered.usage if answered is not None else None,
+        "reserved": sum(a.reservation.amount for a in account.attempts if a.reservation is not None),
+        "spent": account.spent,
+        "wasted": account.wasted,
+    }
+    if answered is not None and answered.price is not None:
+        receipt["price"] = answered.price.document
+    if account.cached:
+        receipt["cache"] = account.cached
+    if account.findings:
+        receipt["guards"] = [{"kind": kind, "count": count} for kind, count in account.findings.items()]
+    if account.content is not None:
+        receipt["content"] = account.content
+    return receipt

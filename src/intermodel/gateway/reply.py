@@ -1,0 +1,235 @@
+"""An answer that has begun, on its way to the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Protocol
+
+from intermodel.core import IntermodelError, Kind, Upstream
+from intermodel.gateway.account import Account
+from intermodel.gateway.cache import Cache, Kept
+from intermodel.gateway.pipe import Pipe
+from intermodel.providers import Answer
+
+LINGER_S = 0.2
+"""How long an upstream may take to close its stream after the answer's end, so that its connection can be used again."""
+
+
+class Course(Protocol):
+    """What a reply needs of the gateway: to settle, and to go on with another candidate."""
+
+    async def settle(self, reply: Reply, outcome: str) -> None: ...
+
+    async def abandon(self, reply: Reply) -> None: ...
+
+    async def resume(self, reply: Reply, error: IntermodelError) -> bool: ...
+
+    def interrupted(self) -> IntermodelError | None: ...
+
+
+class Reply:
+    """Read it to its end, and close it whatever happens.
+
+    `id` is the receipt's, `address` who answers, `media_type` of what `read` gives.
+    """
+
+    def __init__(
+        self,
+        course: Course,
+        account: Account,
+        answer: Answer,
+        pipe: Pipe | None,
+        head: bytes,
+        media_type: str,
+        spoken: Kind,
+    ) -> None:
+        """`pipe` is None for a whole answer, which `head` is then. `account.answered` is the attempt that gave it."""
+        assert account.answered is not None
+        self.id = account.id
+        self.address = account.answered.target.address
+        self.media_type = media_type
+        self.account = account
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
+        self.answer = answer
+        self.pipe = pipe
+        self.spoken = spoken
+        """The upstream's protocol."""
+        self.left = False
+        """Whether the caller has gone, and the answer is read for others or for the bill."""
+        self.sent: list[bytes] | None = None
+        """What the upstream sent so far, where it may have to be continued."""
+        self.received = 0
+        """Events (about as many tokens) that came."""
+        self.head = head
+        self.settled = False
+        self._course = course
+        self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._silence_s: float | None = None
+        self._reading = False
+        self._late = ""
+        self._keeping: tuple[Cache, bytes, Kept] | None = None
+
+    @property
+    def streamed(self) -> bool:
+        return self.pipe is not None
+
+    def keep(self, cache: Cache, key: bytes, kept: Kept) -> None:
+        """Give a copy of the answer to `kept`, from which equal calls are answered."""
+        self._keeping = cache, key, kept
+        kept.address, kept.media_type, kept.streamed = self.address, self.media_type, self.streamed
+
+    @property
+    def wanted_by_others(self) -> bool:
+        """Whether equal calls wait for this answer."""
+        return self._keeping is not None and self._keeping[2].readers > 0
+
+    def bound(self, ends: float, silence_s: float | None) -> None:
+        """End the answer at `ends` (of the loop's clock), or after a silence of `silence_s` between two pieces."""
+        self._silence_s = silence_s
+        self._ends = ends
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_at(ends, self._expire, "took too long as a whole")
+
+    async def read(self) -> bytes:
+        """The next bytes, b"" at the end. The receipt is safe before the last of them are given.
+
+        Raises `Upstream` where the answer breaks off, `OverBudget` where the money ends, `Refused` where a guard ends it,
+        `Unavailable` on shutdown or where no receipt can be written.
+        """
+        if self._over:
+            return b""
+        try:
+            given = await self._piece()
+        except IntermodelError as error:
+            self._over = True
+            self._kept(None, error)
+            await self._settle("broken")
+            raise
+        self._kept(given, None)
+        return given
+
+    async def _piece(self) -> bytes:
+        if self.pipe is None:
+            self._over = True
+            await self._settle("ok")
+            return self.head
+        while True:
+            try:
+                given = await self._next(self.pipe)
+            except IntermodelError as error:
+                if not await self._course.resume(self, error):
+                    raise
+            else:
+                if given or self._over:
+                    return given
+
+    def _kept(self, given: bytes | None, error: IntermodelError | None) -> None:
+        """Pass a piece on to those who wait for the same answer; the end, and a failure, too."""
+        if self._keeping is None:
+            return
+        cache, key, kept = self._keeping
+        if given:
+            kept.pieces.append(given)
+            kept.tell()
+        if error is not None or (self.settled and self.failed):
+            self._keeping = None
+            cache.failed(key, kept, error)
+        elif self._over or self.settled:
+            self._keeping = None
+            cache.done(key, kept)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the upstream told of an error inside its stream."""
+        return self.pipe is not None and self.pipe.failed
+
+    async def _settle(self, outcome: str) -> None:
+        if not self.settled:
+            await self._course.settle(self, "left" if self.left and outcome == "ok" else outcome)
+
+    async def _next(self, pipe: Pipe) -> bytes:
+        data = self.head or await self._read()
+        self.head = b""
+        if not data:
+            given = pipe.end()
+            self._over = True
+        else:
+            self.received += data.count(b"data:")
+            if self.sent is not None:
+                self.sent.append(data)
+            given = pipe.feed(data)
+        if pipe.done or self._over:
+            await self._settle("broken" if pipe.failed else "ok")
+        return given
+
+    async def _read(self) -> bytes:
+        if self.settled:
+            return await self._linger()
+        if self._late:
+            raise self._too_late()
+        if self._silence_s is not None:
+            self._rearm()
+        self._reading = True
+        try:
+            return await self.answer.read()
+        except asyncio.CancelledError:
+            if self._late and self._task is not None:
+                self._task.uncancel()
+                raise self._too_late() from None
+            if (error := self._course.interrupted()) is not None:
+                raise error from None
+            raise
+        finally:
+            self._reading = False
+
+    async def _linger(self) -> bytes:
+        """The end of a connection whose answer is whole already; what goes wrong there is nobody's loss."""
+        with contextlib.suppress(IntermodelError, TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                return await self.answer.read()
+        await self.answer.close()
+        return b""
+
+    def _rearm(self) -> None:
+        assert self._timer is not None and self._silence_s is not None
+        self._timer.cancel()
+        loop = asyncio.get_running_loop()
+        silent = loop.time() + self._silence_s
+        late = "fell silent" if silent < self._ends else "took too long as a whole"
+        self._timer = loop.call_at(min(self._ends, silent), self._expire, late)
+
+    def _expire(self, late: str) -> None:
+        self._late = late
+        if self._reading and self._task is not None:
+            self._task.cancel()
+
+    def _too_late(self) -> Upstream:
+        return Upstream(f"'{self.address}' {self._late}.", code="upstream_timeout")
+
+    def unbound(self) -> None:
+        """End the watch over time."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def failure(self, error: IntermodelError) -> bytes:
+        """The event that tells of `error` in a stream whose protocol numbers its events; b"" for the others."""
+        return self.pipe.failure(str(error), error.code) if self.pipe is not None else b""
+
+    async def close(self) -> None:
+        """Stop the work upstream if it is not over (or let it drain), and settle the account. May be called twice."""
+        if self.settled:
+            await self.answer.close()
+        elif not self.left:
+            self.left = True
+            await self._course.abandon(self)
+
+    async def drop(self) -> None:
+        """Stop the work upstream, for nobody reads on."""
+        await self.answer.close()
+        if self._keeping is not None:
+            cache, key, kept = self._keeping
+            self._keeping = None
+            cache.failed(key, kept, None)
+        await self._settle("left")

@@ -1,0 +1,169 @@
+"""Looking at OpenAI's streams of chat and plain completions as they go by.
+
+Source: OpenAI's API reference, "Streaming": events of `data:` lines, an end mark `[DONE]`, usage in a last chunk without
+choices where `stream_options.include_usage` asked for it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from intermodel.core import Upstream, Usage
+from intermodel.protocols.faults import told
+
+HEAD_BYTES = 256 * 1024
+"""How much may come before the first token; a stream with more than that is taken as begun."""
+
+USAGE_BYTES = 16 * 1024
+"""How much is kept from the mark of a usage object on, until its end is there."""
+
+EVENT_BYTES = 4 * 1024**2
+"""Largest event that is held back until it is whole, to know whether the client is to see it."""
+
+_FINISHED = re.compile(rb'"finish_reason":\s?"')
+_USAGE = re.compile(rb'"usage":\s?\{')
+# marks at the beginning of a line: inside a JSON string a line break would be escaped
+_ERROR = re.compile(rb'\ndata:\s?\{"error":\s?[{"]')
+_DONE = re.compile(rb"\ndata:\s?\[DONE\]")
+_JSON = json.JSONDecoder()
+_OVERLAP = 32  # longer than any of the marks, so that one cut in two by a read is still seen
+
+
+class OpenAIWatch:
+    """Watches a stream of `choices` answers; with `hide_usage` the chunk that only reports usage is not passed on."""
+
+    def __init__(self, choices: int = 1, *, hide_usage: bool = False) -> None:
+        self.usage: Usage | None = None
+        self.failed = False
+        self.done = False
+        self._unfinished = choices
+        self._hides = hide_usage
+        self._last = b"\n"
+        self._usage_seen = b""
+        self._held = b""
+
+    def begun(self, head: bytes) -> bool:
+        complete = head[: max(head.rfind(b"\n\n"), head.rfind(b"\r\n\r\n")) + 1]
+        if any(_has_token(event) for event in events(complete)):
+            return True
+        return b"data: [DONE]" in complete or len(head) > HEAD_BYTES
+
+    def feed(self, data: bytes) -> bytes:
+        old = len(self._last)
+        seen = self._last + data
+        self._unfinished -= sum(mark.end() > old for mark in _FINISHED.finditer(seen))
+        self.done = self.done or _DONE.search(seen) is not None
+        self.failed = self.failed or _ERROR.search(seen) is not None
+        if _USAGE.search(seen):
+            self._usage_seen = seen
+        elif 0 < len(self._usage_seen) < USAGE_BYTES:
+            self._usage_seen += data
+        self._last = seen[-_OVERLAP:]
+        if self.done:
+            self._settle()
+        return self._shown(data) if self._hides else data
+
+    def end(self) -> bytes:
+        self._settle()
+        rest, self._held = self._held, b""
+        if self.done or self.failed:
+            return rest
+        if self._unfinished <= 0:
+            self.done = True
+            return _without_usage(rest) + b"data: [DONE]\n\n"
+        raise Upstream("The upstream ended its stream in the middle of the answer.", code="upstream_broken")
+
+    def _settle(self) -> None:
+        found = _usage_object(self._usage_seen)
+        if found is not None:
+            self.usage = usage_of(found)
+
+    def _shown(self, data: bytes) -> bytes:
+        """Whole events only, without those that the client did not ask for."""
+        data = self._held + data if self._held else data
+        end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
+        if end < 4 and len(data) < EVENT_BYTES:
+            self._held = data
+            return b""
+        self._held = data[end:]
+        return _without_usage(data[:end])
+
+
+def usage_of(found: dict[str, Any]) -> Usage:
+    """`usage` of a chat completion, completion or embedding."""
+    read, made = _details(found, "prompt"), _details(found, "completion")
+    return Usage(
+        input=_count(found, "prompt_tokens"),
+        output=_count(found, "completion_tokens"),
+        cached_input=_count(read, "cached_tokens"),
+        cache_write=_count(read, "cache_write_tokens"),
+        audio_input=_count(read, "audio_tokens"),
+        image_input=_count(read, "image_tokens"),
+        reasoning=_count(made, "reasoning_tokens"),
+        audio_output=_count(made, "audio_tokens"),
+        image_output=_count(made, "image_tokens"),
+    )
+
+
+def _details(found: dict[str, Any], kind: str) -> dict[str, Any]:
+    details = found.get(f"{kind}_tokens_details")
+    return details if isinstance(details, dict) else {}
+
+
+def _count(found: dict[str, Any], key: str) -> int:
+    value = found.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def events(data: bytes) -> Iterator[dict[str, Any]]:
+    """The JSON objects of the complete `data:` lines in `data`; what does not parse is passed over."""
+    for line in data.splitlines():
+        if line.startswith(b"data:") and line[5:6] != b"[":
+            try:
+                event = orjson.loads(line[5:])
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(event, dict):
+                yield event
+
+
+def _has_token(event: dict[str, Any]) -> bool:
+    if error := event.get("error"):
+        raise told(error)
+    choices = event.get("choices")
+    return isinstance(choices, list) and any(isinstance(c, dict) and _speaks(c) for c in choices)
+
+
+def _speaks(choice: dict[str, Any]) -> bool:
+    delta = choice.get("delta")
+    spoken = isinstance(delta, dict) and any(value for key, value in delta.items() if key != "role")
+    return bool(spoken or choice.get("text") or choice.get("finish_reason"))
+
+
+def _without_usage(data: bytes) -> bytes:
+    """`data`, whole events, without a chunk that has usage and no choices."""
+    if not _USAGE.search(data):
+        return data
+    kept = [event for event in re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", data) if not _only_usage(event)]
+    return b"".join(kept)
+
+
+def _only_usage(event: bytes) -> bool:
+    return _USAGE.search(event) is not None and any(e.get("usage") and not e.get("choices") for e in events(event))
+
+
+def _usage_object(seen: bytes) -> dict[str, Any] | None:
+    """The object after the last `"usage":`; None if there is none or it is cut off."""
+    marks = list(_USAGE.finditer(seen))
+    if not marks:
+        return None
+    try:
+        found, _ = _JSON.raw_decode(seen[marks[-1].end() - 1 :].decode(errors="replace"))
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
