@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ class Attempt:
     after_s: float
     price: Price | None = None
     reservation: Reservation | None = None
+    worst: int = 0
+    """The most that it can cost, as a budget was asked for it."""
     seconds: float = 0.0
     first_token_s: float | None = None
     outcome: str = "running"
@@ -40,6 +42,11 @@ class Attempt:
     """The work itself, where it goes on when the caller leaves."""
     hedge: bool = False
     resumed: bool = False
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began; once it is over, how long it took."""
+        return self.seconds or time.monotonic() - self.began
 
     def failed(self, error: IntermodelError) -> None:
         self.outcome = "failed"
@@ -75,6 +82,7 @@ class Account:
     call: Call
     caller: Caller
     payer: Payer
+    settle: Callable[[Account, str, IntermodelError | None], Awaitable[None]]
     at: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
     route: Route | None = None
@@ -108,3 +116,7 @@ class Account:
     def wasted(self) -> int:
         """Of it, what was paid for attempts that gave the caller nothing."""
         return sum(attempt.cost for attempt in self.attempts if attempt.outcome in ("failed", "lost"))
+
+    async def over(self, outcome: str, error: IntermodelError | None = None) -> None:
+        """End the call: it is counted, and its receipt written."""
+        await self.settle(self, outcome, error)

@@ -10,6 +10,7 @@ from intermodel.core import Call, Fault, IntermodelError, Invalid, Kind, Upstrea
 from intermodel.gateway import pipe as pipes
 from intermodel.gateway.begin import first_token, whole_body
 from intermodel.gateway.choose import Target
+from intermodel.gateway.meter import Meter
 from intermodel.gateway.money import held
 from intermodel.gateway.pipe import Pipe
 from intermodel.gateway.screen import Screen
@@ -42,6 +43,8 @@ class Asked:
     media_type: str
     spoken: Kind
     usage: Usage | None = None
+    meter: Meter | None = None
+    """Where the money may end before the answer does."""
 
 
 async def ask(

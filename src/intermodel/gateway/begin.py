@@ -25,11 +25,13 @@ async def first_token(answer: Answer, pipe: Pipe, *, events: bool) -> bytes:
             return head
     if not head:
         raise _empty()
+    if not pipe.begun(head + b"\n\n"):  # a last event whose blank line was forgotten may still be one
+        raise Upstream("The upstream ended its stream before it said anything.", code="upstream_broken")
     return head
 
 
 async def whole_body(answer: Answer, *, media_type: str | None) -> bytes:
-    """All of an answer; None takes any media type. Raises `Upstream` for the wrong type, nothing at all, or too much."""
+    """All of an answer; None takes any media type. Raises `Upstream` for the wrong type, nothing, or too much."""
     if media_type is not None and answer.media_type != media_type:
         raise _not(media_type, answer)
     parts: list[bytes] = []

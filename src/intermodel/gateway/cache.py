@@ -13,8 +13,9 @@ import orjson
 from intermodel.core import Call, IntermodelError, Upload, Usage
 from intermodel.governance import Caller
 
-_SAME_ANSWER = frozenset({"user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-                          "service_tier"})  # fmt: skip
+_SAME_ANSWER = frozenset({
+    "user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier",
+})  # fmt: skip
 """Fields that do not change what is answered."""
 
 

@@ -22,8 +22,8 @@ class Target:
     """A model that this node can call, under the address callers use.
 
     `provider` is the key of its connections, `upstream` the model's name there. Empty `capabilities` are unknown, as
-    are None and "" elsewhere. Prices are US dollars for a million tokens. `verdicts` (purposes that the licences allow),
-    `openness` and `tier` come from the model's record.
+    are None and "" elsewhere. Prices are US dollars for a million tokens. `verdicts` (purposes that the licences
+    allow), `openness` and `tier` come from the model's record.
     """
 
     address: str
@@ -69,7 +69,8 @@ OPENNESS = ("closed", "open access", "open source")
 def choose(call: Call, directory: Directory, standings: Standings, random: Random) -> tuple[Candidate, ...]:
     """The candidates for `call`, best first, those left out at the end.
 
-    `standings` tells what was measured of the target at an address. `random` is drawn from only by the order `weighted`. Raises `NotFound` for an unknown name, with the nearest known one.
+    `standings` tells what was measured of the target at an address. `random` is drawn from only by the order
+    `weighted`. Raises `NotFound` for an unknown name, with the nearest known one.
     """
     route = directory.routes.get(call.model)
     if route is None:

@@ -14,7 +14,7 @@ A place is a candidate with one of its deployment's keys. The rules, by fault:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from intermodel.core import Fault, IntermodelError, Invalid, Upstream
 from intermodel.gateway.choose import Candidate, Target
@@ -29,11 +29,12 @@ LONGEST_WAIT_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What to try, and how many seconds to wait before."""
+    """What to try, and how many seconds to wait before. `asked`: the server asked for them, and rests until then."""
 
     target: Target
     key: int
     wait_s: float = 0.0
+    asked: bool = False
 
 
 class Failover:
@@ -51,6 +52,8 @@ class Failover:
         self._jitter = jitter
         self._left = [Place(c.target, key) for c in candidates if c.fit for key in range(keys(c.target.provider))]
         self._again: list[tuple[float, Place]] = []
+        self.errors: list[IntermodelError] = []
+        """What the failed attempts ended with, in turn."""
         self._rounds: dict[tuple[str, int], int] = {}
         self._tried = 0
 
@@ -78,13 +81,14 @@ class Failover:
             due, place = min(self._again, key=lambda entry: entry[0])
             self._again.remove((due, place))
             wait_s = max(0.0, due - now)
-            if now + wait_s < ends and wait_s <= LONGEST_WAIT_S and usable(place):
+            if now + wait_s < ends and wait_s <= LONGEST_WAIT_S and (place.asked or usable(place)):
                 self._tried += 1
-                return Place(place.target, place.key, wait_s)
+                return replace(place, wait_s=wait_s)
         return None
 
     def failed(self, place: Place, error: IntermodelError, now: float) -> bool:
         """Take note of a failure. Whether anything else may be tried at all."""
+        self.errors.append(error)
         fault = fault_of(error)
         if fault is Fault.WRONG or (fault is Fault.FILTERED and not self._route.past_filters):
             self._left.clear()
@@ -92,7 +96,8 @@ class Failover:
             return False
         self._drop_like(place, fault)
         if fault in (Fault.TIRED, Fault.BROKEN) and error.code not in NOT_AGAIN:
-            self._again.append((now + self._pause(place, error), place))
+            asked = isinstance(error, Upstream) and bool(error.retry_after_s)
+            self._again.append((now + self._pause(place, error), replace(place, asked=asked)))
         return True
 
     def _drop_like(self, place: Place, fault: Fault) -> None:
@@ -112,7 +117,7 @@ class Failover:
         return max(drawn, asked or 0.0)
 
 
-NOT_AGAIN = frozenset({"upstream_timeout", "model_too_large", "address_refused"})
+NOT_AGAIN = frozenset({"upstream_timeout", "upstream_too_large", "upstream_tls", "model_too_large", "address_refused"})
 """Failures that a second try at the same place would only repeat, at the price of a second wait."""
 
 _BY_CODE = {"context_length_exceeded": Fault.TOO_LONG, "unsupported_content": Fault.UNSUPPORTED,

@@ -10,16 +10,18 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from intermodel.accounts import Accounts, Busy, Payer, Price, RateLimits, new_id
-from intermodel.core import Call, Capability, Fault, IntermodelError, Invalid, OverBudget, Unavailable, Upstream, Usage
+from intermodel.accounts import Accounts, Payer, RateLimits, new_id
+from intermodel.core import Call, Capability, Fault, IntermodelError, Unavailable, Upstream
 from intermodel.gateway import money
 from intermodel.gateway.account import Account, Attempt
-from intermodel.gateway.asking import Asked, Resuming, ask, named
+from intermodel.gateway.asking import Asked, Resuming
+from intermodel.gateway.attempts import DRAIN_S, LOST, Attempts, Failed
 from intermodel.gateway.cache import Cache, Kept, key_of
-from intermodel.gateway.catalog import LOCAL, Catalog
+from intermodel.gateway.catalog import Catalog
 from intermodel.gateway.choose import Target, choose, none_fit
 from intermodel.gateway.failover import Failover, Place, fault_of, most_telling
 from intermodel.gateway.health import Health, Standing
+from intermodel.gateway.live import progress_of
 from intermodel.gateway.metrics import Metrics
 from intermodel.gateway.receipt import receipt_of
 from intermodel.gateway.registry import Registry
@@ -29,18 +31,12 @@ from intermodel.gateway.resume import continuable, continued, told_so_far
 from intermodel.gateway.screen import Guards, Screen, screened
 from intermodel.governance import Caller
 from intermodel.providers import Provider
-from intermodel.settings import Deployment, Limits, Route
+from intermodel.settings import Limits, Route
 
 log = logging.getLogger(__name__)
 
 DIRECT = Route(candidates=("direct",), attempts=2)
 """What holds for a model that is called by its own address."""
-
-HERE = Deployment(provider="echo")
-"""What holds for a model of this machine, which no table declares."""
-
-DRAIN_S = 300.0
-"""Longest time in which an answer is read to its end for nobody but the bill."""
 
 
 class Gateway:
@@ -61,16 +57,16 @@ class Gateway:
         self.catalog = catalog
         self.registry = registry
         self.metrics = metrics
-        self.health = Health()
         self.accounts = accounts
+        self._attempts = Attempts(registry, local, accounts, rate_limits, metrics, self._later)
         self._rates = rate_limits
-        self._local = (local,)
         self._guards = guards
         self._limits = limits
         self._cache = cache
         self._random = random.Random()  # noqa: S311 - draws lots between candidates
         self._running: set[asyncio.Task[Any]] = set()
         self._after: set[asyncio.Task[Any]] = set()
+        self._live: dict[str, tuple[Account, Reply | None]] = {}
         self._stopping = False
         metrics.running.set_function(lambda: len(self._running))
 
@@ -86,7 +82,8 @@ class Gateway:
         self._admit()
         self.accounts.receipts.admit()
         payer = Payer(caller.token_id, caller.name, caller.user, caller.organisation)
-        account = Account(new_id(), call, caller, payer)
+        account = Account(new_id(), call, caller, payer, self._over)
+        self._live[account.id] = account, None
         try:
             return await self._answer(account)
         except asyncio.CancelledError:
@@ -99,6 +96,13 @@ class Gateway:
         except IntermodelError as error:
             await self._over(account, "refused" if _is_callers(error) else "failed", error)
             raise
+        except Exception:
+            self._live.pop(account.id, None)
+            raise
+
+    def live(self) -> list[dict[str, Any]]:
+        """The calls in progress in this process, the longest first."""
+        return [progress_of(account, reply) for account, reply in self._live.values()]
 
     async def _answer(self, account: Account) -> Reply | Replay:
         call = account.call
@@ -122,12 +126,14 @@ class Gateway:
             error.retry_after_s = max(1.0, min((r for r in rests if r), default=1.0))
         return error
 
+    @property
+    def health(self) -> Health:
+        """How every place stands, and how well it did."""
+        return self._attempts.health
+
     def standing(self, address: str) -> Standing:
         """How the deployment at `address` stands."""
-        return self.health.standing(address, self._keys(address))
-
-    def _keys(self, address: str) -> int:
-        return len(self.registry.declared.connections.get(address) or self._local)
+        return self._attempts.standing(address)
 
     def _looking(self, route: Route, on: str) -> Guards:
         return {name: guard for name in route.guards for guard, at in [self._guards[name]] if on in at}
@@ -136,15 +142,15 @@ class Gateway:
 
     async def _first(self, account: Account, route: Route) -> Reply:
         """The reply of the first place that answers. Raises the most telling error of all attempts."""
-        failover = Failover(route, account.candidates, self._keys, self._random.random)
+        failover = Failover(route, account.candidates, self._attempts.keys, self._random.random)
         ends = time.monotonic() + route.within_s
         failed: list[IntermodelError] = []
-        while (place := failover.next(time.monotonic(), ends, self._may)) is not None:
+        while (place := failover.next(time.monotonic(), ends, self._attempts.may)) is not None:
             if place.wait_s:
                 await self._pause(place)
             try:
                 asked, attempt = await self._hedged(account, route, failover, place, ends)
-            except _Failed as failure:
+            except Failed as failure:
                 failed.append(failure.error)
                 if self._stopping or not failover.failed(failure.place, failure.error, time.monotonic()):
                     break
@@ -152,154 +158,52 @@ class Gateway:
                 return self._reply(account, route, asked, attempt)
         raise self._told(account, failed)
 
-    def _may(self, place: Place) -> bool:
-        return self.health.of(place.target.address, place.key).may()
-
     async def _pause(self, place: Place) -> None:
         try:
             await asyncio.sleep(place.wait_s)
         except asyncio.CancelledError:
-            self.health.of(place.target.address, place.key).left()
+            self._attempts.forgo(place)
             raise
 
     async def _hedged(
         self, account: Account, route: Route, failover: Failover, place: Place, ends: float
     ) -> tuple[Asked, Attempt]:
-        """`_try` at one place, and where the route hedges and it is late, at a second one too: the first to answer wins."""
+        """The place's answer; where the route hedges and it is late, that of a second place if it comes first."""
         late = self.health.of(place.target.address, place.key).first_token(route.hedge) if route.hedge else None
         if late is None:
-            return await self._try(account, route, place, ends)
-        first = asyncio.create_task(self._try(account, route, place, ends))
+            return await self._ask(account, route, place, ends)
+        first = asyncio.create_task(self._ask(account, route, place, ends))
         tasks = {first}
         try:
             await asyncio.wait(tasks, timeout=late)
-            if not first.done() and (other := failover.next(time.monotonic(), ends, self._may)) is not None:
-                tasks.add(asyncio.create_task(self._try(account, route, other, ends, hedge=True)))
+            other = None if first.done() else failover.next(time.monotonic(), ends, self._attempts.may)
+            if other is not None:
+                tasks.add(asyncio.create_task(self._ask(account, route, other, ends, hedge=True)))
             return await _first_to_succeed(tasks, lambda f: failover.failed(f.place, f.error, time.monotonic()))
         finally:
             losers = [task for task in tasks if not task.done()]
             for task in losers:
-                task.cancel("lost")
+                task.cancel(LOST)
             if losers:
                 await asyncio.wait(losers)
 
-    async def _try(
+    async def _ask(
         self, account: Account, route: Route, place: Place, ends: float, *, hedge: bool = False
     ) -> tuple[Asked, Attempt]:
-        """One attempt. Raises `_Failed`."""
-        target = place.target
-        deployment = self._deployment(target)
-        attempt = account.begin(target, place.key, self._price(target, deployment))
-        attempt.hedge = hedge
-        health = self.health.of(target.address, place.key)
-        within_s = min(route.first_token_s or self._limits.first_token_s, ends - attempt.began)
-        try:
-            most = await self._granted(account, attempt, deployment)
-            screen = self._screen(account, route)
-            asking = ask(
-                self._provider(target, place.key),
-                target,
-                account.call,
-                within_s=within_s,
-                screen=screen,
-                most_tokens=most,
-            )
-            if _drains(deployment):
-                attempt.asking = asyncio.create_task(asking)
-                asked = await asyncio.shield(attempt.asking)
-            else:
-                asked = await asking
-        except asyncio.CancelledError as cancelled:
-            health.left()
-            lost = "lost" in cancelled.args
-            if attempt.asking is not None and not self._stopping:
-                account.drained = not lost
-                self._later(self._drain_attempt(account, attempt, "lost" if lost else "left"))
-            else:
-                self._close(attempt, "lost" if lost else "left", money.estimated(account.call, 0))
-            raise
-        except IntermodelError as error:
-            attempt.failed(named(error, target))
-            self._note(attempt, health, error)
-            self._close(attempt, "failed", None)
-            raise _Failed(place, error) from error
-        attempt.first_token_s = time.monotonic() - attempt.began
-        health.first()
-        return asked, attempt
-
-    def _deployment(self, target: Target) -> Deployment:
-        return HERE if target.local else self.registry.declared.deployments.get(target.address, HERE)
-
-    def _price(self, target: Target, deployment: Deployment) -> Price | None:
-        return self.accounts.prices.price_of(target.address, deployment)
-
-    def _provider(self, target: Target, key: int) -> Provider:
-        connections = (
-            self._local if target.provider == LOCAL else self.registry.declared.connections.get(target.provider)
-        )
-        if not connections:
-            raise Unavailable(f"The deployment '{target.address}' was just taken away.", hint="Ask again.")
-        return connections[min(key, len(connections) - 1)]
+        within_s = min(route.first_token_s or self._limits.first_token_s, ends - time.monotonic())
+        return await self._attempts.ask(account, place, within_s, screen=self._screen(account, route), hedge=hedge)
 
     def _screen(self, account: Account, route: Route) -> Screen | None:
         guards = self._looking(route, "answer") if route.guards else None
         return Screen(guards, account.findings) if guards else None
-
-    async def _granted(self, account: Account, attempt: Attempt, deployment: Deployment) -> int | None:
-        """Have the attempt admitted and paid for; the number of tokens that it is held to, where a budget binds it."""
-        call, target = account.call, attempt.target
-        admission = await self._rates.try_admit(target.address, deployment.rate, money.likely(call))
-        if isinstance(admission, Busy):
-            raise Upstream(
-                f"'{target.address}' is at the limit that this node sets it.",
-                code="deployment_limited",
-                fault=Fault.TIRED,
-                retry_after_s=admission.retry_after_s,
-            )
-        attempt.admission = admission
-        if not self.accounts.budgets.binds(account.payer):
-            return None
-        if attempt.price is None:
-            raise OverBudget(
-                f"'{target.address}' has no known price, and a budget binds this token.",
-                hint=f"Give the deployment a price: [deployments.{target.address}.price], input and output.",
-                code="unpriced_model",
-            )
-        read, tokens = money.most_read(call), money.limited(call, target)
-        worst = attempt.price.bound(read, tokens)
-        least = attempt.price.bound(read, min(tokens, 64)) if call.stream else worst
-        attempt.reservation = await self.accounts.budgets.reserve(
-            account.payer, worst, receipt_of(account) | {"answered": target.address}, at_least=least
-        )
-        return tokens
-
-    async def _drain_attempt(self, account: Account, attempt: Attempt, outcome: str) -> None:
-        """Wait for an answer that nobody waits for any more: its end tells the exact bill."""
-        usage: Usage | None = money.estimated(account.call, 0)
-        assert attempt.asking is not None
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                asked = await attempt.asking
-                try:
-                    while asked.pipe is not None and (data := asked.head or await asked.answer.read()):
-                        asked.head = b""
-                        asked.pipe.feed(data)
-                finally:
-                    await asked.answer.close()
-            usage = asked.usage or (asked.pipe and asked.pipe.usage) or usage
-        except (IntermodelError, TimeoutError):
-            pass
-        finally:
-            self._close(attempt, outcome, usage)
-            if account.drained:
-                await self._over(account, outcome, None)
 
     # Giving the answer
 
     def _reply(self, account: Account, route: Route, asked: Asked, attempt: Attempt) -> Reply:
         account.answered = attempt
         attempt.usage = asked.usage
-        reply = Reply(self, account, asked.answer, asked.pipe, asked.head, asked.media_type, asked.spoken)
+        reply = Reply(self, account, asked)
+        self._live[account.id] = account, reply
         if account.admission is not None:
             reply.headers = account.admission.headers
         if asked.pipe is not None:
@@ -312,7 +216,7 @@ class Gateway:
         return reply
 
     async def settle(self, reply: Reply, outcome: str) -> None:
-        """Close the account of an answer that is over, and have its receipt written. Raises `Unavailable` if it cannot be."""
+        """Close the account of an answer that is over, and write its receipt. Raises `Unavailable` if it cannot be."""
         account, attempt = reply.account, reply.account.answered
         assert attempt is not None
         reply.settled = True
@@ -320,16 +224,15 @@ class Gateway:
         usage = (reply.pipe.usage if reply.pipe is not None else attempt.usage) or None
         if usage is None and account.call.kind in money.COUNTED:
             usage = money.estimated(account.call, reply.received)
-        attempt.seconds = time.monotonic() - attempt.began
-        self._close(attempt, _ATTEMPT[outcome], usage)
+        self._attempts.close(attempt, outcome, usage)
         if outcome == "broken":
             log.warning("answer broke off", extra={"model": reply.address, "request": account.call.request_id})
         await self._over(account, outcome, None)
 
     async def abandon(self, reply: Reply) -> None:
         """The caller is gone before the end: stop the work upstream, or read on for the bill."""
-        deployment = self._deployment(reply.account.answered.target) if reply.account.answered else HERE
-        wanted = _drains(deployment) or reply.wanted_by_others
+        answered = reply.account.answered
+        wanted = reply.wanted_by_others or (answered is not None and self._attempts.drains(answered.target))
         if reply.pipe is not None and wanted and not self._stopping:
             self._later(self._drain(reply))
         else:
@@ -349,79 +252,43 @@ class Gateway:
     async def resume(self, reply: Reply, error: IntermodelError) -> bool:
         """Go on with another candidate where one broke off in plain text; whether that could be done."""
         account, broken = reply.account, reply.account.answered
-        if not isinstance(error, Upstream) or reply.sent is None or broken is None or reply.settled or self._stopping:
+        if (
+            not isinstance(error, Upstream)
+            or reply.sent is None
+            or reply.pipe is None
+            or broken is None
+            or self._stopping
+        ):
             return False
         so_far = told_so_far(reply.spoken, reply.sent)
         reply.sent = None
         if so_far is None:
             return False
         await reply.answer.close()
-        broken.failed(named(error, broken.target))
-        self._note(broken, self.health.of(broken.target.address, broken.key), error)
-        self._close(broken, "broken", money.estimated(account.call, reply.received))
+        self._attempts.failed(broken, error)
+        self._attempts.close(broken, "broken", money.estimated(account.call, reply.received))
         others = [c.target for c in account.candidates if c.fit and _continues(c.target)]
+        rest = continued(account.call, so_far)
         for target in sorted(others, key=lambda t: t.address == broken.target.address):
-            if await self._continue_with(reply, target, continued(account.call, so_far), so_far.resumed):
-                return True
+            place = Place(target, 0)
+            if not self._attempts.may(place):
+                continue
+            rest_of = rest, Resuming(account.call, so_far.resumed, reply.pipe)
+            try:
+                asked, attempt = await self._attempts.ask(account, place, self._limits.first_token_s, rest_of=rest_of)
+            except Failed:
+                continue
+            account.answered = attempt
+            reply.go_on(asked)
+            return True
         account.answered = broken
         return False
 
-    async def _continue_with(self, reply: Reply, target: Target, call: Call, resumed: Any) -> bool:
-        account, health = reply.account, self.health.of(target.address)
-        deployment = self._deployment(target)
-        if reply.pipe is None or not health.may():
-            return False
-        attempt = account.begin(target, 0, self._price(target, deployment))
-        attempt.resumed = True
-        try:
-            most = await self._granted(account, attempt, deployment)
-            asked = await ask(
-                self._provider(target, 0),
-                target,
-                call,
-                within_s=self._limits.first_token_s,
-                most_tokens=most,
-                resuming=Resuming(account.call, resumed, reply.pipe),
-            )
-        except asyncio.CancelledError:
-            health.left()
-            self._close(attempt, "left", None)
-            raise
-        except IntermodelError as error:
-            attempt.failed(named(error, target))
-            self._note(attempt, health, error)
-            self._close(attempt, "failed", None)
-            return False
-        health.first()
-        attempt.first_token_s = time.monotonic() - attempt.began
-        account.answered = attempt
-        reply.answer, reply.pipe, reply.head, reply.received = asked.answer, asked.pipe, asked.head, 0
-        return True
-
     # Money and receipts
-
-    def _close(self, attempt: Attempt, outcome: str, usage: Usage | None) -> None:
-        """End an attempt: what it used, what that costs, what is given back."""
-        if not attempt.seconds:
-            attempt.seconds = time.monotonic() - attempt.began
-        if outcome != "failed" or attempt.outcome == "running":
-            attempt.outcome = outcome
-        attempt.usage = usage
-        attempt.cost = money.cost_of(attempt.price, usage) if usage is not None else 0
-        if attempt.reservation is not None:
-            attempt.cost = min(attempt.cost, attempt.reservation.amount) if usage and usage.estimated else attempt.cost
-            attempt.reservation.settle(attempt.cost)
-        if attempt.admission is not None:
-            attempt.admission.settle(usage.input + usage.output if usage is not None else 0)
-            attempt.admission.close()
-        if outcome == "ok":
-            health = self.health.of(attempt.target.address, attempt.key)
-            health.ok(attempt.first_token_s or attempt.seconds, usage.output if usage else 0, attempt.seconds)
-        elif outcome == "left" and attempt.first_token_s is not None:
-            self.health.of(attempt.target.address, attempt.key).left()
 
     async def _over(self, account: Account, outcome: str, error: IntermodelError | None) -> None:
         """End a call: count it and write its receipt."""
+        self._live.pop(account.id, None)
         account.outcome = outcome
         if error is not None:
             account.code = error.code
@@ -436,18 +303,6 @@ class Gateway:
         except Unavailable:
             if error is None:
                 raise
-
-    def _note(self, attempt: Attempt, health: Any, error: IntermodelError) -> None:
-        """Learn from, count and log a failed attempt: by its code alone, for an upstream's words may quote the prompt."""
-        if isinstance(error, Upstream) and error.code != "deployment_limited":
-            health.failed(error.fault, error.retry_after_s)
-        else:
-            health.left()
-        code = f"status_{error.status}" if isinstance(error, Upstream) and error.status else error.code
-        address = attempt.target.address
-        self.metrics.attempts_failed.labels(address, code).inc()
-        level = logging.INFO if isinstance(error, Invalid) else logging.WARNING
-        log.log(level, "attempt failed", extra={"model": address, "code": code})
 
     def _told(self, account: Account, failed: list[IntermodelError]) -> IntermodelError:
         """The most telling error; where there were several attempts, its hint tells them all."""
@@ -536,17 +391,8 @@ class Gateway:
             await asyncio.wait(left, timeout=2)
 
 
-class _Failed(Exception):
-    """An attempt that failed, with its place."""
-
-    def __init__(self, place: Place, error: IntermodelError) -> None:
-        super().__init__(error.message)
-        self.place = place
-        self.error = error
-
-
 async def _first_to_succeed(
-    tasks: set[asyncio.Task[tuple[Asked, Attempt]]], failed: Callable[[_Failed], object]
+    tasks: set[asyncio.Task[tuple[Asked, Attempt]]], failed: Callable[[Failed], object]
 ) -> tuple[Asked, Attempt]:
     """The result of the task that ends first without an error. Raises the last error where none does."""
     waiting = set(tasks)
@@ -556,16 +402,9 @@ async def _first_to_succeed(
             error = task.exception()
             if error is None:
                 return task.result()
-            if not waiting or not isinstance(error, _Failed):
+            if not waiting or not isinstance(error, Failed):
                 raise error
             failed(error)
-
-
-_ATTEMPT = {"ok": "ok", "left": "left", "broken": "broken"}
-
-
-def _drains(deployment: Deployment) -> bool:
-    return deployment.when_client_leaves == "drain"
 
 
 def _continues(target: Target) -> bool:

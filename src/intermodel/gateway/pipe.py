@@ -15,7 +15,7 @@ from intermodel.protocols.responses_watch import ResponsesWatch
 
 
 class Pipe:
-    """The way of one stream. Bytes pass as they are where both sides speak the same protocol and nothing screens them."""
+    """The way of one stream. Bytes pass as they are where both sides speak one protocol and nothing screens them."""
 
     def __init__(self, call: Call, spoken: Kind, screen: Screen | None = None) -> None:
         """`spoken` is the protocol of the upstream."""
@@ -52,7 +52,7 @@ class Pipe:
         return self._watch.done
 
     def feed(self, data: bytes) -> bytes:
-        """What the caller gets of `data`. Raises `Upstream` for an error in the stream, `Refused` where a guard ends it."""
+        """What the caller gets of `data`. Raises `Upstream` for an error in it, `Refused` where a guard ends it."""
         seen = self._watch.feed(data)
         if self._decoder is None:
             return seen

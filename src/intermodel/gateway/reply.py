@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 from typing import Protocol
 
-from intermodel.core import IntermodelError, Kind, Upstream
+from intermodel.core import IntermodelError, Upstream
 from intermodel.gateway.account import Account
+from intermodel.gateway.asking import Asked
 from intermodel.gateway.cache import Cache, Kept
 from intermodel.gateway.pipe import Pipe
-from intermodel.providers import Answer
 
 LINGER_S = 0.2
-"""How long an upstream may take to close its stream after the answer's end, so that its connection can be used again."""
+"""How long an upstream may take to close its stream after the answer's end; then its connection is dropped."""
 
 
 class Course(Protocol):
@@ -34,34 +34,19 @@ class Reply:
     `id` is the receipt's, `address` who answers, `media_type` of what `read` gives.
     """
 
-    def __init__(
-        self,
-        course: Course,
-        account: Account,
-        answer: Answer,
-        pipe: Pipe | None,
-        head: bytes,
-        media_type: str,
-        spoken: Kind,
-    ) -> None:
-        """`pipe` is None for a whole answer, which `head` is then. `account.answered` is the attempt that gave it."""
+    def __init__(self, course: Course, account: Account, asked: Asked) -> None:
+        """`account.answered` is the attempt that gave the answer."""
         assert account.answered is not None
         self.id = account.id
         self.address = account.answered.target.address
-        self.media_type = media_type
+        self.media_type = asked.media_type
         self.account = account
         self.headers: tuple[tuple[bytes, bytes], ...] = ()
-        self.answer = answer
-        self.pipe = pipe
-        self.spoken = spoken
-        """The upstream's protocol."""
+        self.go_on(asked)
         self.left = False
         """Whether the caller has gone, and the answer is read for others or for the bill."""
         self.sent: list[bytes] | None = None
         """What the upstream sent so far, where it may have to be continued."""
-        self.received = 0
-        """Events (about as many tokens) that came."""
-        self.head = head
         self.settled = False
         self._course = course
         self._over = False
@@ -70,6 +55,16 @@ class Reply:
         self._reading = False
         self._late = ""
         self._keeping: tuple[Cache, bytes, Kept] | None = None
+
+    def go_on(self, asked: Asked) -> None:
+        """What is read from here on: the answer, or another's rest of it."""
+        self.answer = asked.answer
+        self.pipe = asked.pipe
+        self.spoken = asked.spoken
+        self.head = asked.head
+        self.received = 0
+        """Events (about as many tokens) that came from it."""
+        self._meter = asked.meter
 
     @property
     def streamed(self) -> bool:
@@ -95,8 +90,8 @@ class Reply:
     async def read(self) -> bytes:
         """The next bytes, b"" at the end. The receipt is safe before the last of them are given.
 
-        Raises `Upstream` where the answer breaks off, `OverBudget` where the money ends, `Refused` where a guard ends it,
-        `Unavailable` on shutdown or where no receipt can be written.
+        Raises `Upstream` where the answer breaks off, `OverBudget` where the money ends, `Refused` where a guard ends
+        it, `Unavailable` on shutdown or where no receipt can be written.
         """
         if self._over:
             return b""
@@ -104,6 +99,7 @@ class Reply:
             given = await self._piece()
         except IntermodelError as error:
             self._over = True
+            self.account.code = error.code
             self._kept(None, error)
             await self._settle("broken")
             raise
@@ -159,6 +155,8 @@ class Reply:
             self.received += data.count(b"data:")
             if self.sent is not None:
                 self.sent.append(data)
+            if self._meter is not None:
+                await self._meter.pay(data)
             given = pipe.feed(data)
         if pipe.done or self._over:
             await self._settle("broken" if pipe.failed else "ok")
@@ -193,7 +191,8 @@ class Reply:
         return b""
 
     def _rearm(self) -> None:
-        assert self._timer is not None and self._silence_s is not None
+        assert self._timer is not None
+        assert self._silence_s is not None
         self._timer.cancel()
         loop = asyncio.get_running_loop()
         silent = loop.time() + self._silence_s
