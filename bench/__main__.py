@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench import client, engines, gateway, start
+from bench import client, engines, gateway, guards, start
 
-ALL = ("start", "engines", "client", "gateway")
+ALL = ("start", "engines", "client", "gateway", "guards")
 
 
 def main():
@@ -23,6 +23,8 @@ def main():
         engines.main(rounds=2 if a.quick else 6, seconds=2 if a.quick else 5, model=a.model)
     if "client" in chosen:
         client.main(rounds=1 if a.quick else 5, seconds=1 if a.quick else 3)
+    if "guards" in chosen:
+        guards.main(rounds=2 if a.quick else 5)
     if "gateway" in chosen:
         gateway.main(rounds=1 if a.quick else 5, peers=a.peers)
 

@@ -14,13 +14,13 @@ from intermodel.guards import Action, Finding, Rule, RuleGuard, Rules, enforce, 
 from intermodel.guards.hidden import hidden_text
 from intermodel.guards.sensitive import sensitive_data
 from intermodel.settings import GuardTable
-from tests.guards.samples import CONTEXTS, LOOKALIKES, NAMED, VALUES
+from tests.guards.samples import CONTEXTS, EDGES, LOOKALIKES, NAMED, VALUES
 
 GUARD = sensitive_data("pii", GuardTable(actions={"ip_address": "allow"}))
 HIDDEN = hidden_text("hidden", GuardTable(provider="hidden-text"))
 SOUP = ["a", "b", "A", "7", "42", "4111", " ", "  ", "-", ".", ":", "@", "+", "/", "=", "_", "\n", "\\", "\\n", "n",
-        '"', "(", ")", "ü", "…", "\u00a0", "\u2011", "x@y.de", "sk-", "ghp_", "eyJ", "tel: ", "password=", "-----BEGIN ",
-        "PRIVATE KEY-----", "-----END ", "DE89", "192.168.", "bearer ", "://"]  # fmt: skip
+        '"', "(", ")", "ü", "…", "\u00a0", "\u2011", "x@y.de", "sk-", "ghp_", "eyJ", "tel: ", "password=",
+        "-----BEGIN ", "PRIVATE KEY-----", "-----END ", "DE89", "192.168.", "bearer ", "://"]  # fmt: skip
 
 
 def in_pieces(guard: RuleGuard, text: str, cuts: Sequence[int]) -> tuple[str, list[Finding]]:
@@ -62,6 +62,11 @@ def test_every_split_of_what_only_looks_like_a_value() -> None:
     random = Random(1)
     for make in LOOKALIKES:
         check_every_split(GUARD, make(random)[:120] + random.choice([" ", ".", ""]))
+
+
+@pytest.mark.parametrize("text", [text for text, _ in EDGES])
+def test_every_split_of_edges(text: str) -> None:
+    check_every_split(GUARD, text)
 
 
 @settings(max_examples=300, deadline=None)
@@ -119,15 +124,22 @@ def test_a_key_without_an_end_stays_masked_to_its_limit() -> None:
         assert redact(text, guard.inspect(text)) == shown
 
 
+def test_a_tail_ends_where_it_would_in_the_whole() -> None:
+    guard = guard_of(Rule("open", "bb", tail=r"-?[ab]"))
+    for text, shown in (("bb-a-b. c", "[OPEN]. c"), ("bb-a-", "[OPEN]-"), ("bb--a bb", "[OPEN]--a [OPEN]")):
+        check_every_split(guard, text)
+        assert redact(text, guard.inspect(text)) == shown
+
+
 def test_prose_flows() -> None:
     stream = GUARD.stream()
-    assert stream.feed("The quick brown ") == "The quick brown "
-    assert stream.feed("fox") == ""
-    assert stream.feed(" jumps") == "fox "
-    assert stream.feed(", and mail@exam") == "jumps, and "
+    assert stream.feed("The quick brown") == "The quick"
+    assert stream.feed(" fox") == " brown"
+    assert stream.feed(" jumps") == " fox"
+    assert stream.feed(", and mail@exam") == " jumps, and"
     assert stream.feed("ple.com") == ""
-    assert stream.feed(" now") == "[EMAIL] "
-    assert stream.end() == "now"
+    assert stream.feed(" now") == " [EMAIL]"
+    assert stream.end() == " now"
 
 
 def test_a_long_value_is_not_kept() -> None:
@@ -136,7 +148,7 @@ def test_a_long_value_is_not_kept() -> None:
     for _ in range(1000):
         assert stream.feed("b" * 100) in ("", "[GITHUB_TOKEN]")
         assert stream.held <= GUARD.rules.longest
-    assert stream.feed(" x ") == " x "
+    assert stream.feed(" x y") == " x"
     assert [(f.start, f.end) for f in stream.findings] == [(0, 100_040)]
 
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermodel.core import Fault, Invalid, Upstream, Usage
+from intermodel.protocols.anthropic import Messages
 from intermodel.protocols.chat import chunk_of
 from intermodel.protocols.gemini import Gemini, embeddings_answer
 from intermodel.protocols.gemini_conversation import UNSIGNED
@@ -21,6 +22,8 @@ from tests import gemini_server as server
 from tests.protocols.conversations import JSON, SIGNATURE, TEXT, essence, folded, image_part, messages, text_part
 
 GEMINI = Gemini()
+MESSAGES = Messages()
+ASKED = {"model": "m", "max_tokens": 9, "messages": [], "thinking": {"type": "adaptive"}}
 QUESTION = {"role": "user", "content": "hi"}
 TOOL = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": {"type": "object"}}}
 CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"a":1}'}}
@@ -241,13 +244,17 @@ def test_signatures_come_back_where_they_were(text: str, call: str) -> None:
     message = whole["choices"][0]["message"]
     result = [RESULT | {"tool_call_id": one["id"]} for one in message["tool_calls"]]
     assert whole["choices"][0]["message"]["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": call}}
-    # as a client of chat sends it back, one that knows no extra fields of calls, and one of Responses
+    # as a client of chat sends it back, one that knows no extra fields of calls, one of Responses, one of Messages
     bare = message | {
         "tool_calls": [{k: v for k, v in c.items() if k != "extra_content"} for c in message["tool_calls"]]
     }
     output = Responses().answer_from_chat(whole, {"model": "m"})["output"]
     through = Responses().request_to_chat({"model": "m", "input": output})["messages"]
-    for said in ([message], [bare], through):
+    stream = MESSAGES.encoder(ASKED)
+    told = stream.feed(streamed(b"".join(server.events(answer)))) + stream.end()
+    decoder = MESSAGES.decoder()
+    read = [folded(decoder.feed(told) + decoder.end())["message"]]
+    for said in ([message], [bare], through, read):
         found = asked(QUESTION, *said, *result)["contents"][1]["parts"]
         assert [part.get("thoughtSignature") for part in found] == [text, call, None]
 

@@ -54,6 +54,14 @@ def test_a_link_local_base_url_is_refused_at_once(url: str) -> None:
         Origin(url)
 
 
+@pytest.mark.parametrize(
+    "url", ["", "x", "ftp://x", "http://", "http://x:99999", "http://x:0", "http://[::1", "http://a..b\u00fc"]
+)
+def test_a_base_url_that_is_none(url: str) -> None:
+    with pytest.raises(Invalid, match="no address"):
+        Origin(url)
+
+
 async def test_a_name_that_resolves_to_this_machine_needs_to_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, "127.0.0.1")
     with pytest.raises(Upstream, match=r"resolves to 127\.0\.0\.1"):

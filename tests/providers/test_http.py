@@ -161,6 +161,12 @@ async def test_fields_that_could_write_others(client: Client, field: str, value:
         assert not server.talks
 
 
+@pytest.mark.parametrize("field", ["Host", "content-length", "Transfer-Encoding", "Expect"])
+def test_fields_that_are_the_clients_own(field: str) -> None:
+    with pytest.raises(ValueError, match="not for its callers"):
+        door._request_head("POST", "http://x/", {field: "1"}, "x")
+
+
 @on_uvloop
 async def test_letters_of_latin_1_and_empty_values(client: Client) -> None:
     async with serving(always(whole())) as server:

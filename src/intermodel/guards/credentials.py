@@ -76,7 +76,7 @@ VENDORS = (
 
 _VENDOR = regex(either([parse(rule.pattern) for rule in VENDORS]).whole)
 
-_NAMED = re.compile(rb"""["']?\s{0,2}(?:=>|:=|=|:)\s{0,2}["']?""")
+_NAMED = re.compile(rb"""\\?["']? {0,2}(?:=>|:=|=|:) {0,2}\\?["']?""")
 _NO_SECRET = re.compile(
     rb"[a-z_]+(?:[./][a-z_0-9]+)+"  # settings.db_password2, a path
     rb"|.*(?i:example|changeme|placeholder|redacted|your[-_]|xxxx|\*\*\*\*|\.\.\.|<|\$\{).*"
@@ -117,15 +117,16 @@ def _url_password(view: bytes, start: int, end: int) -> tuple[int, int] | None:
 NAMED = (
     Rule(
         "aws_secret_key",
-        r"(?i:aws_secret_access_key|aws_secret_key|secretaccesskey)[\"']?[ ]{0,2}[:=][ ]{0,2}[\"']?[A-Za-z0-9/+]{40}\b",
+        r"(?i:aws_secret_access_key|aws_secret_key|secretaccesskey)"
+        r"\\?[\"']?[ ]{0,2}[:=][ ]{0,2}\\?[\"']?[A-Za-z0-9/+]{40}\b",
         _last_forty,
     ),
     Rule(
         "password",
-        r"(?:[A-Za-z0-9]{1,20}[_-]){0,3}"
+        r"(?:[A-Za-z0-9]{1,20}[_-]){0,3}(?i:user|db|database|admin|root|smtp|login|my)?"
         r"(?i:password|passwd|passphrase|pwd|secret|api[_-]?key|access[_-]?key|secret[_-]?key|auth[_-]?token"
         r"|access[_-]?token|client[_-]?secret)"
-        r"[\"']?[ ]{0,2}(?:=>|:=|=|:)[ ]{0,2}[\"']?[A-Za-z0-9!@#$%^&*+=/_.~<-]{8,100}[(\[{]?",
+        r"\\?[\"']?[ ]{0,2}(?:=>|:=|=|:)[ ]{0,2}\\?[\"']?[A-Za-z0-9!@#$%^&*+=/_.~<-]{8,100}[(\[{]?",
         _named,
     ),
     Rule("bearer_token", r"(?i:bearer) [A-Za-z0-9._~+/=-]{20,400}", _bearer),

@@ -11,16 +11,17 @@ from functools import cache
 from intermodel.guards.actions import actions, no_options
 from intermodel.guards.rules import Rule, Rules
 from intermodel.guards.scan import RuleGuard
+from intermodel.guards.views import folded
 from intermodel.settings import GuardTable
 
 _TAG, _TAG_END, _BIDI, _ZERO_WIDTH, _VARIATION, _FLAG = "\x81\x82\x83\x84\x85\x86"
 _SEEN_AS = (
-    dict.fromkeys(range(128, 160), "?")
+    dict.fromkeys(range(0x80, 0xA0), "?")
+    | dict.fromkeys(range(0xE0020, 0xE007F), _TAG)
     | {0xE0001: _TAG, 0xE007F: _TAG_END, 0x1F3F4: _FLAG}
-    | dict.fromkeys(range(917536, 917631), _TAG)
-    | dict.fromkeys((*range(8234, 8239), *range(8294, 8298)), _BIDI)
-    | dict.fromkeys((8203, 8204, 8205, 8288, 8289, 8290, 8291, 8292, 65279, 6158), _ZERO_WIDTH)
-    | dict.fromkeys((*range(65024, 65040), *range(917760, 918000)), _VARIATION)
+    | dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)), _BIDI)
+    | dict.fromkeys((0x180E, 0x200B, 0x200C, 0x200D, *range(0x2060, 0x2065), 0xFEFF), _ZERO_WIDTH)
+    | dict.fromkeys((*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)), _VARIATION)
     | {0xA0: " ", 0x2019: "'", 0xFF5C: "|"}
 )
 _NO_LEAD = r""
@@ -65,7 +66,8 @@ RULES = (
     Rule(
         "override_phrase",
         _one_of("reveal|print|repeat|show|output|leak") + _ANY_WORDS + _one_of("your|the")
-        + _some_of("hidden|full|entire|exact|secret|initial") + _one_of("system") + r"(?i:prompt|message|instructions)\b",
+        + _some_of("hidden|full|entire|exact|secret|initial") + _one_of("system")
+        + r"(?i:prompt|message|instructions)\b",
     ),
 )  # fmt: skip
 
@@ -87,7 +89,5 @@ def rules() -> Rules:
 
 
 def seen(text: str) -> bytes:
-    """Latin-1, with a byte of its own for each class of characters that are not seen; `?` for everything else."""
-    if text.isascii():
-        return text.encode("ascii")
-    return text.translate(_SEEN_AS).encode("latin-1", "replace")
+    """A view with a byte of its own for each class of characters that are not seen."""
+    return folded(text, _SEEN_AS)

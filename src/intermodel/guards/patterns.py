@@ -7,7 +7,7 @@ need a second one, which matches every *beginning* of what the first matches. It
 - of `ab`: a beginning of `a`, or `a` and then a beginning of `b`;
 - of `a|b`: a beginning of either;
 - of `a{m,n}`: up to n - 1 times `a`, and then a beginning of `a`;
-- of the assertions `\b` and `\B`: nothing (what follows them, follows them in the beginning too).
+- of the assertions `\A`, `\b` and `\B`: nothing (what follows them, follows them in the beginning too).
 
 By induction over these five forms every beginning of a match is matched, the empty one and the whole match included.
 The derived pattern may match more: it forgets lower bounds, what is asserted at its end, and counts above `_FEW`, for
@@ -15,8 +15,9 @@ an automaton that counts to 64 for fifty kinds of value has too many states. The
 must be, and comes out the same. How long it can be at most is known apart from that: as long as the longest match.
 
 The language is a small part of RE2's, and of `re`'s: characters, `\d` and escaped punctuation, classes, `(?:...)`,
-`(?i:...)`, `|`, `?`, `{n}`, `{m,n}`, `\b` and `\B`. There is no `*` and no `+`: whatever can be written has a longest
-match. And nothing takes a question mark, which stands for all that a view has no byte for (see `rules`).
+`(?i:...)`, `|`, `?`, `{n}`, `{m,n}`, `\A`, `\b` and `\B`. There is no `*` and no `+`: whatever can be written has a
+longest match. And only a negated class takes a question mark, which stands for all that a view has no byte for (see
+`rules`).
 """
 
 from __future__ import annotations
@@ -121,10 +122,9 @@ class _Reader:
                 inner = self.either()
                 if not self._take(")"):
                     raise self.wrong()
-                return Pattern(
-                    *(f"{opening}{side})" for side in (inner.whole, inner.loose, inner.begun)), inner.longest
-                )
-        for assertion in (r"\b", r"\B"):
+                whole, loose, begun = (f"{opening}{side})" for side in (inner.whole, inner.loose, inner.begun))
+                return Pattern(whole, loose, begun, inner.longest)
+        for assertion in (r"\A", r"\b", r"\B"):
             if self._take(assertion):
                 return Pattern(assertion, assertion, "", 0)
         return self._character()
@@ -136,7 +136,7 @@ class _Reader:
             raise self.wrong()
         self.at = found.end() if found else start + 1
         character = self.source[start : self.at]
-        if re.fullmatch(character, "?"):
+        if re.fullmatch(character, "?") and not character.startswith("[^"):
             raise self.wrong()
         return Pattern(character, character, f"{character}?", 1)
 

@@ -2,7 +2,7 @@
 
 Rules look at a *view* of the text: one byte for each character, so offsets are the same in both. A view may fold
 characters that mean the same (kinds of space, dash and digit); whatever it has no byte for becomes `?`, and no rule
-has `?` among the characters it takes.
+has `?` among the characters of a value.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Compiled:
         if found is None or (view[start] in b"nrt" and view[start - 1 : start] == b"\\"):
             return None  # in the second case it was looked at from the backslash on, as a line break
         end: int = found.end()
-        if view[start] == _BACKSLASH:
+        if view[start] == _BACKSLASH and view[start + 1] in b"nrt":
             start += 2  # the escaped line break stays: without it, JSON would break
         return self._check(view, start, end) if self._check else (start, end)
 

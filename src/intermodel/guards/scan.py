@@ -9,10 +9,10 @@ last characters included (`patterns` shows that none is forgotten). Take a place
 that begins at s and reaches P's end or beyond, P from s on would be the beginning of a match, and h not after s. So
 every match that begins at s ends before P does, and the character that decides on its boundary is in P. Whatever rule
 is asked at s, in P or in T, gives the same answer; so does its check, which sees the match and `BEFORE` characters
-before it. Hence the next value that begins before h is the same in both; the text up to it is shown, a placeholder in its
-place, and the scan goes on behind it, in the same state. Where none begins before h, the text up to h is shown; the
-rest is held, and it is no longer than the longest match of any rule. A tail is decided character by character; only
-for its end pattern are some characters kept, and those are never shown.
+before it. Hence the next value that begins before h is the same in both; the text up to it is shown, a placeholder in
+its place, and the scan goes on behind it, in the same state. Where none begins before h, the text up to h is shown;
+the rest is held, and it is no longer than the longest match of any rule. A tail is decided character by character;
+only for its end pattern are some characters kept, and those are never shown.
 
 When nothing follows, P is T, and the rest is decided as it stands.
 """

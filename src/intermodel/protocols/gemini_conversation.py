@@ -28,7 +28,7 @@ _TEXT = frozenset({"text"})
 _USER = frozenset({"text", "image_url", "input_audio", "file"})
 _MODEL = frozenset({"text", "refusal"})
 _DATA = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_SEALS = re.compile(r"google\.(text|call):(.*?)(?=google\.(?:text|call):|\Z)", re.DOTALL)
+_SEALS = re.compile(r"google\.(text|call):([\w+/=-]*?)(?=google\.(?:text|call):|[^\w+/=-]|\Z)")
 
 
 def seal(place: str, signature: str) -> str:

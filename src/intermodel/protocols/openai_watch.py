@@ -90,12 +90,17 @@ class OpenAIWatch:
         if end < 4 and len(data) < EVENT_BYTES:
             self._held = data
             return b""
+        if end < 4:  # too long to be held back: let it pass
+            self._held = b""
+            return data
         self._held = data[end:]
         return _without_usage(data[:end])
 
 
 def usage_of(found: dict[str, Any]) -> Usage:
     """`usage` of a chat completion, completion or embedding."""
+    if not (found.get("prompt_tokens_details") or found.get("completion_tokens_details")):
+        return Usage(_count(found, "prompt_tokens"), _count(found, "completion_tokens"))
     read, made = _details(found, "prompt"), _details(found, "completion")
     return Usage(
         input=_count(found, "prompt_tokens"),

@@ -17,23 +17,39 @@ class Events:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._more: list[bytes] = []
+        """Pieces after `_rest` without any line break: put together once, for a long event comes in many."""
+        self._size = 0
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """The events that are complete with `data`. Raises `Upstream` for one that has no end."""
-        rest = self._rest + data if self._rest else data
+        if self._rest and b"\n" not in data and b"\r" not in data and not self._rest.endswith((b"\r", b"\n")):
+            self._more.append(data)
+            self._bound(self._size + len(data))
+            return []
+        rest = self._whole() + data
         if rest.endswith(b"\r") and not rest.endswith(b"\r\r"):  # its line feed may still come
             self._rest = rest
             return []
         *whole, self._rest = _END.split(rest)
-        if len(self._rest) > EVENT_BYTES:
-            raise Upstream(f"An event is longer than {EVENT_BYTES // 1024**2} MiB.", code="upstream_too_large")
+        self._bound(len(self._rest))
         return [event for one in whole if (event := _parsed(one))[1]]
 
     def end(self) -> list[tuple[bytes, bytes]]:
         """A last event whose blank line was forgotten, as many servers do."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest = self._whole(), b""
         event = _parsed(rest)
         return [event] if event[1] else []
+
+    def _bound(self, size: int) -> None:
+        self._size = size
+        if size > EVENT_BYTES:
+            raise Upstream(f"An event is longer than {EVENT_BYTES // 1024**2} MiB.", code="upstream_too_large")
+
+    def _whole(self) -> bytes:
+        rest = b"".join([self._rest, *self._more]) if self._more else self._rest
+        self._more.clear()
+        return rest
 
 
 def _parsed(text: bytes) -> tuple[bytes, bytes]:

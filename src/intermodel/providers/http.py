@@ -38,6 +38,8 @@ ERROR_S = 10.0
 """How long that may take."""
 
 _HEADS = 512
+_OURS = frozenset({"host", "content-length", "transfer-encoding", "te", "trailer", "upgrade", "expect"})
+"""Fields that frame the message or steer the connection: the client writes them itself, or never."""
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110, 5.5
 _DEFAULTS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "intermodel"}
@@ -219,6 +221,8 @@ def _request_head(method: str, url: str, headers: dict[str, str], name: str) -> 
     fields = {"Host": _authority(url)} | {k: v for k, v in _DEFAULTS.items() if k.lower() not in given} | headers
     for field, value in fields.items():
         _check(field, value, name)
+    if ours := given & _OURS:
+        raise ValueError(f"{', '.join(sorted(ours))}: for the client to write, not for its callers")
     lines = [f"{method} {target} HTTP/1.1", *(f"{field}: {value}" for field, value in fields.items())]
     is_last = any(k.lower() == "connection" and "close" in v.lower() for k, v in headers.items())
     end = "\r\n\r\n" if method == "GET" else "\r\nContent-Length: "
