@@ -57,6 +57,8 @@ def over(known: Receipt, spent: int = 0, **given: Any) -> Receipt:
 async def books(database: Database) -> dict[tuple[str, str], tuple[int, int]]:  # noqa: F811
     """What was spent and leased, by budget and window; checked against the receipts and the leases."""
     async with database.begin() as db:
+        one_moment = "BEGIN" if database.dialect == "sqlite" else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+        await db.exec_driver_sql(one_moment)
         windows = (await db.execute(select(budget_windows))).all()
         leases = (await db.execute(select(budget_leases))).all()
         documents = [orjson.loads(text) for text in (await db.execute(select(receipts.c.document))).scalars()]

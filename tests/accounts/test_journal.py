@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from intermodel.core import Unavailable
 START = Position(0, 0)
 
 
-def opened(folder: Path, **given: int) -> Journal:
+def opened(folder: Path, **given: Any) -> Journal:
     journal = Journal(folder, **given)
     journal.open()
     return journal

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from intermodel.accounts.limits import FEW, Admission, Busy, RateLimits, in_anthropic_words
+from intermodel.accounts.limit_headers import in_anthropic_words
+from intermodel.accounts.limits import FEW, Admission, Busy, RateLimits
 from intermodel.accounts.payer import Payer
 from intermodel.core import Limited
 from intermodel.core.errors import TooLarge

@@ -212,7 +212,6 @@ async def _work(url: str, limit: RateLimit) -> list[tuple[int, int]]:
 async def test_processes_never_exceed_the_requests_together(redis: Server) -> None:
     counts = await _work(redis.url, RateLimit(requests_per_minute=500))
     assert sum(admitted for admitted, _ in counts) == 500
-    assert all(admitted for admitted, _ in counts)
 
 
 async def test_processes_agree_on_the_tokens_that_were_used(redis: Server) -> None:

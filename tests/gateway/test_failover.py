@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from intermodel.core import Fault, IntermodelError, Invalid, NotFound, Upstream
+from intermodel.core import Fault, IntermodelError, Invalid, NotFound, OverBudget, Upstream
 from intermodel.gateway.choose import Candidate, Target
 from intermodel.gateway.failover import LONGEST_WAIT_S, Failover, Place, most_telling
 from intermodel.settings import Route
@@ -73,10 +73,10 @@ def test_pauses_double_and_honour_what_the_server_asks() -> None:
     assert waits == [0.0, 0.25, 0.5]
     place = plan.next(0.0, 1000.0, lambda _: True)
     assert place is not None
-    plan.failed(place, Upstream("no", fault=Fault.TIRED, retry_after_s=7), 0.0)
+    plan.failed(place, Upstream("no", fault=Fault.TIRED, retry_after_s=4), 0.0)
     asked = plan.next(0.0, 1000.0, lambda _: True)
     assert asked is not None
-    assert asked.wait_s == 7
+    assert (asked.wait_s, asked.asked) == (4, True)
     plan.failed(place, Upstream("no", fault=Fault.TIRED, retry_after_s=LONGEST_WAIT_S + 1), 0.0)
     assert plan.next(0.0, 1000.0, lambda _: True) is None
 
@@ -111,4 +111,5 @@ def test_the_most_telling_error_is_told() -> None:
         NotFound("none"), Upstream("also busy", fault=Fault.TIRED),
     ]  # fmt: skip
     assert most_telling(errors).message == "busy"
+    assert most_telling([*errors, OverBudget("no money")]).message == "no money"
     assert most_telling([*errors, Upstream("long", fault=Fault.TOO_LONG)]).message == "long"

@@ -5,11 +5,12 @@ Does not know: which candidate answers, what is in a prompt, HTTP.
 """
 
 from intermodel.accounts.budgets import Budgets, Reservation, Standing
-from intermodel.accounts.limits import Admission, Busy, RateLimits, in_anthropic_words
+from intermodel.accounts.limit_headers import in_anthropic_words
+from intermodel.accounts.limits import Admission, Busy, RateLimits
 from intermodel.accounts.open import Accounts, open_accounts
 from intermodel.accounts.payer import Payer
 from intermodel.accounts.prices import Price, Prices
-from intermodel.accounts.receipts import AttemptNote, Filter, Receipt, Receipts, new_id
+from intermodel.accounts.receipts import AttemptNote, Filter, Receipt, Receipts, Spent, Stretch, new_id
 
 __all__ = [
     "Accounts",
@@ -25,7 +26,9 @@ __all__ = [
     "Receipt",
     "Receipts",
     "Reservation",
+    "Spent",
     "Standing",
+    "Stretch",
     "in_anthropic_words",
     "new_id",
     "open_accounts",

@@ -1,27 +1,23 @@
 """Ceilings on what may be spent, which hold whatever happens: many calls at once, many processes, `kill -9`.
 
-Before a call may cost anything, the most that it can cost is set aside. Each process leases slices of a ceiling from
-the database (`leases`), one conditional UPDATE a slice, and sets aside from its slices in memory; what a slice has
-left over flows back when it is no longer asked for. What is set aside is in the journal before the upstream is
-called, and what was spent reaches the database in the transaction that writes the call's receipt.
+Before a call may cost anything, the most that it can cost is set aside, from what this process holds of the ceiling
+(`slices`). What is set aside is in the journal before the upstream is called, and what was spent reaches the database
+in the transaction that writes the call's receipt.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 
-import orjson
 from sqlalchemy import delete, insert, select
 
-from intermodel.accounts.journal import Journal
-from intermodel.accounts.leases import Key, Leases
+from intermodel.accounts.journal import Journal, dumped
 from intermodel.accounts.payer import Payer
+from intermodel.accounts.slices import Dry, Slices
 from intermodel.accounts.windows import (
     Period,
     Subject,
@@ -31,7 +27,6 @@ from intermodel.accounts.windows import (
     dollars,
     nano_dollars,
     span_of,
-    surplus_of,
 )
 from intermodel.core import Conflict, NotFound, OverBudget
 from intermodel.settings import Budget
@@ -40,10 +35,6 @@ from intermodel.storage.tables import budget_windows, budgets
 
 OPENED = b"O"
 """The kind of a journal's line that says what a call has set aside."""
-PATIENCE_S = 2.5
-"""How long a call waits for slices that other processes may give back, before it is refused."""
-DRY_S = 0.5
-"""How long a refusal is remembered."""
 TEND_S = 1.0
 _BOUND = 10_000
 
@@ -123,6 +114,8 @@ class Reservation:
         """Spend that much of it, or more if the call did, and let go of the rest. Once."""
         if self.spent is not None:
             raise RuntimeError("a reservation is settled once")
+        if spent < 0:
+            raise ValueError("nothing costs less than nothing")
         self.spent = spent
         for window in self.windows:
             window.reserved -= self.amount
@@ -156,25 +149,21 @@ class Budgets:
         self._clock = clock
         self._declared = tuple(terms_of(name, budget, declared=True) for name, budget in declared.items())
         self._terms: tuple[Terms, ...] = self._declared
-        self._leases = Leases(database, journal.owner)
-        self._windows: dict[Key, Window] = {}
+        self.slices = Slices(database, journal.owner)
+        """What this process holds of all budgets."""
         self._bound: dict[Payer, tuple[Window, ...]] = {}
         self._tabs: dict[str, _Tab] = {}
         self._until = 0.0
-        self._lock = asyncio.Lock()
-        self._unsure = True
         self._refreshed = self._tended = float("-inf")
 
     async def open(self) -> None:
         """Read the budgets, and what this process held when it last ended. Raises `Unavailable`."""
-        async with self.turn():
+        async with self.slices.turn():
             await self._refresh()
 
     async def close(self) -> None:
         """Give back all that is free."""
-        for window in self._windows.values():
-            window.used = window.demand = 0
-        await self._give_back()
+        await self.slices.give_back(all_of_it=True)
 
     # for calls
 
@@ -189,7 +178,8 @@ class Budgets:
 
         With `at_least`, what is there of `amount` is enough if it is no less than that. `call` is what can be said
         of the call before it is over (a receipt's fields, its `id` among them): all that is known of it after
-        `kill -9`, when it counts as lost and is charged what was set aside. Reservations with one `id` are one call's.
+        `kill -9`, when it counts as lost and is charged what was set aside. Reservations with one `id` are one
+        call's, and the last of their `call`s counts.
 
         Raises `OverBudget`, naming the budget, and `Unavailable` where the slice is used up and the database gone, or
         the journal takes nothing.
@@ -201,6 +191,7 @@ class Budgets:
         tab = self._tabs.get(identity)
         if tab is None:
             tab = self._tabs[identity] = _Tab(call)
+        tab.call = call  # the last attempt knows most
         reservation = Reservation(self, tab, windows)
         try:
             await self.add(tab, reservation, amount, at_least)
@@ -216,15 +207,18 @@ class Budgets:
         """Set aside `more`, or no less than `least`, for a reservation that is not settled. Raises as `reserve`."""
         windows = reservation.windows
         for window in windows:
-            if window.free < more:
+            if window.free < more and more:  # what costs nothing is let in where nothing is left
                 more = await self._obtain(windows, more, more if least is None else least)
                 break
+        if reservation.spent is not None:
+            raise RuntimeError("a reservation that is settled cannot grow")
         for window in windows:
             window.reserved += more
             window.used += more
         reservation.amount += more
         try:
-            self._write(tab)
+            if more:
+                self._write(tab)
         except BaseException:
             reservation.amount -= more
             for window in windows:
@@ -262,40 +256,18 @@ class Budgets:
         self._until = end.timestamp()
 
     def _window(self, terms: Terms) -> Window:
-        key = terms.name, span_of(terms.period, self._clock())
-        window = self._windows.setdefault(key, Window(*key, terms.ceiling))
+        window = self.slices.window((terms.name, span_of(terms.period, self._clock())))
         window.ceiling = terms.ceiling
         return window
 
     def _write(self, tab: _Tab) -> None:
-        tab.segment = self._journal.write(OPENED, orjson.dumps({"call": tab.call, "budgets": tab.charges()}))
+        tab.segment = self._journal.write(OPENED, dumped({"call": tab.call, "budgets": tab.charges()}))
 
     async def _obtain(self, windows: Sequence[Window], amount: int, least: int) -> int:
-        """Lease until every window has that much free; how much it is in the end. Raises `OverBudget`."""
-        deadline = time.monotonic() + PATIENCE_S
-        while short := next((window for window in windows if window.free < amount), None):
-            now = time.monotonic()
-            if now < short.dry_until and least - short.free > short.left:
-                raise self._over(short, least)
-            elsewhere = await self._lease(short, amount, least)
-            if short.free >= least:
-                amount = min(amount, short.free)
-            elif now >= deadline or elsewhere < least - short.free - short.left:
-                short.dry_until = time.monotonic() + DRY_S
-                raise self._over(short, least)
-            else:
-                await asyncio.sleep(PATIENCE_S / 10)
-        return amount
-
-    async def _lease(self, window: Window, amount: int, least: int) -> int:
-        """Lease what is missing; what others hold, where nothing was to be had."""
-        async with self.turn():
-            if window.free >= amount:  # another call leased for this one too
-                return 0
-            taken = await self._leases.take(window, amount - window.free, least - window.free)
-            window.lease += taken.amount
-            window.left = taken.remaining
-            return taken.elsewhere
+        try:
+            return await self.slices.obtain(windows, amount, least)
+        except Dry as dry:
+            raise self._over(dry.window, least) from None
 
     def _over(self, window: Window, wanted: int) -> OverBudget:
         terms = next((t for t in self._terms if t.name == window.name), None)
@@ -310,33 +282,6 @@ class Budgets:
 
     # for the background task and the writer of receipts
 
-    @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """One at a time changes slices. After one that failed, what is held is read from the database anew."""
-        async with self._lock:
-            if self._unsure:
-                held = await self._leases.held()
-                for key in held.keys() | self._windows.keys():
-                    self._windows.setdefault(key, Window(*key, 0)).lease = held.get(key, 0)
-            self._unsure = True
-            yield
-            self._unsure = False
-
-    @property
-    def leases(self) -> Leases:
-        return self._leases
-
-    def owe(self, key: Key, amount: int) -> None:
-        """Note that the journal has charges of that much and the database has not; or, negative, that it has now."""
-        self._windows.setdefault(key, Window(*key, 0)).unmoved += amount
-
-    def covered(self, key: Key, spent: int) -> int:
-        """How much of what was spent comes from the slice."""
-        return self._windows[key].covered(spent)
-
-    def uncover(self, key: Key, covered: int) -> None:
-        self._windows[key].lease -= covered
-
     def carry(self, segment: int) -> None:
         """Write the calls in progress that stand in the journal up to `segment` once more, at its end."""
         for tab in self._tabs.values():
@@ -350,20 +295,7 @@ class Budgets:
             await self._refresh()
         if now - self._tended >= TEND_S:
             self._tended = now
-            for window in self._windows.values():
-                window.measure()
-            await self._give_back()
-
-    async def _give_back(self) -> None:
-        if not any(surplus_of(window.free, window.demand) for window in self._windows.values()):
-            return
-        async with self.turn():
-            surplus = [(w, surplus_of(w.free, w.demand)) for w in self._windows.values()]
-            for window, amount in surplus:
-                window.lease -= amount  # before it is anybody's
-            await self._leases.give_back([(window.key, amount) for window, amount in surplus if amount])
-        current = {id(window) for windows in self._bound.values() for window in windows}
-        self._windows = {k: w for k, w in self._windows.items() if not w.idle or id(w) in current}
+            await self.slices.give_back({window for windows in self._bound.values() for window in windows})
 
     async def _refresh(self) -> None:
         async with self._database.begin() as db:
@@ -416,8 +348,7 @@ class Budgets:
         return [self._standing(terms, rows.get((terms.name, span_of(terms.period, now))), now) for terms in self._terms]
 
     def _standing(self, terms: Terms, row: Any, now: float) -> Standing:
-        window = self._windows.get((terms.name, span_of(terms.period, now)))
-        unmoved = window.unmoved if window else 0
+        unmoved = self._window(terms).unmoved
         return Standing(
             terms.name,
             terms.subject,

@@ -18,7 +18,9 @@ import secrets
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import orjson
 
 from intermodel.core import Unavailable
 
@@ -253,3 +255,21 @@ def _unwritable(error: OSError) -> Unavailable:
         hint="No call is answered without one. Free some space on the disk of the data folder.",
         code="receipts_unavailable",
     )
+
+
+def dumped(document: Any) -> bytes:
+    """A document as a payload."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:  # a number or text that JSON cannot hold: it is written all the same
+        return orjson.dumps(_plain(document))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    return str(value).encode(errors="replace").decode()

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from intermodel.accounts.limit_headers import Headers, State, headers
 from intermodel.accounts.limits_redis import Answer, Kind, Shared, Subject
 from intermodel.accounts.payer import Payer
 from intermodel.core import Limited
@@ -32,19 +32,6 @@ NEXT_END_S = 1.0
 """When to ask again where too many calls are in progress: nobody knows when the next one ends."""
 FEW = 1024
 """So many counts are kept without asking which of them are still needed."""
-
-Headers = tuple[tuple[bytes, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """One limit and what counts against it; `reset_s` is how long until nothing does, if nothing more comes."""
-
-    requests_per_minute: int | None
-    tokens_per_minute: int | None
-    requests: int
-    tokens: int
-    reset_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +176,7 @@ class Admission:
     def headers(self) -> Headers:
         """What is left of the tightest limits, in OpenAI's words (`x-ratelimit-*`); empty where nothing binds."""
         now = self._clock()
-        return headers(window.state(now) for window in self._windows)
+        return headers([window.state(now) for window in self._windows])
 
     def _correct(self, extra: int) -> None:
         now = self._clock()
@@ -250,6 +237,8 @@ class RateLimits:
     ) -> None:
         self._limits = dict(limits)
         self._clock = clock
+        self.refused: Counter[str] = Counter()
+        """How many calls each limit refused."""
         self._windows: dict[str, Window] = {}
         self._bound: dict[str, tuple[Payer, tuple[Window, ...]]] = {}
         self._deployments: dict[str, tuple[Rate, tuple[Window]]] = {}
@@ -278,6 +267,7 @@ class RateLimits:
             return self._free
         answer = self._take(windows, tokens) if self._shared is None else await self._take_shared(windows, tokens)
         if isinstance(answer, Busy):
+            self.refused[answer.limit] += 1
             raise _refusal(answer, tokens)
         return answer
 
@@ -288,7 +278,7 @@ class RateLimits:
         known = self._deployments.get(deployment)
         if known is None or known[0] is not rate:
             self._sweep()
-            known = self._deployments[deployment] = rate, (self._window(deployment, f"deployment:{deployment}", rate),)
+            known = self._deployments[deployment] = rate, (self._window(deployment, f":{deployment}", rate),)
         windows = known[1]
         return self._take(windows, tokens) if self._shared is None else await self._take_shared(windows, tokens)
 
@@ -358,47 +348,6 @@ class RateLimits:
     def _running(self) -> dict[str, int]:
         """Calls in progress here, of every limit that counts them."""
         return {key: window.running for key, window in self._windows.items() if window.at_once is not None}
-
-
-def headers(states: Iterable[State]) -> Headers:
-    """OpenAI's `x-ratelimit-*`, for requests and for tokens of the limit that has least left.
-
-    https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
-    """
-    found = list(states)
-    requests = [(s.requests_per_minute - s.requests, s.requests_per_minute, s.reset_s) for s in found
-                if s.requests_per_minute is not None]  # fmt: skip
-    tokens = [(s.tokens_per_minute - s.tokens, s.tokens_per_minute, s.reset_s) for s in found
-              if s.tokens_per_minute is not None]  # fmt: skip
-    return (*_three("requests", requests), *_three("tokens", tokens))
-
-
-def _three(kind: str, levels: list[tuple[int, int, float]]) -> Iterator[tuple[bytes, bytes]]:
-    if levels:
-        left, most, reset_s = min(levels)
-        yield f"x-ratelimit-limit-{kind}".encode(), b"%d" % most
-        yield f"x-ratelimit-remaining-{kind}".encode(), b"%d" % max(left, 0)
-        yield f"x-ratelimit-reset-{kind}".encode(), b"%.3fs" % reset_s
-
-
-_ANTHROPIC = {
-    f"x-ratelimit-{ours}-{kind}".encode(): f"anthropic-ratelimit-{kind}-{ours}".encode()
-    for kind in ("requests", "tokens")
-    for ours in ("limit", "remaining", "reset")
-}
-
-
-def in_anthropic_words(of_openai: Headers, now: datetime) -> Headers:
-    """The same as Anthropic says it (`anthropic-ratelimit-*`), which gives the time of the reset, not how long it is.
-
-    https://docs.anthropic.com/en/api/rate-limits#response-headers
-    """
-    return tuple((_ANTHROPIC[name], _at(value, now) if b"-reset-" in name else value) for name, value in of_openai)
-
-
-def _at(reset: bytes, now: datetime) -> bytes:
-    moment = now.astimezone(UTC) + timedelta(seconds=float(reset.removesuffix(b"s")))
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ").encode()
 
 
 def _key(name: str, limit: RateLimit, payer: Payer) -> str | None:

@@ -40,6 +40,10 @@ CONNECTIONS = 16
 BACKLOG = 10_000
 """Most corrections that wait to be sent; further ones are dropped, and their calls stay counted as admitted."""
 
+BATCH = 500
+
+_Waiting = tuple[list[str], list[Any]]
+"""Keys and arguments of the script."""
 Kind = Literal["requests", "tokens", "at_once"]
 
 
@@ -74,8 +78,9 @@ class Shared:
         self._running = running
         self._process = secrets.token_hex(8)
         self._ids = itertools.count()
-        self._waiting: asyncio.Queue[tuple[list[str], list[Any]]] = asyncio.Queue(BACKLOG)
+        self._waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(BACKLOG)
         self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
         self._is_here = True
         self._is_known = False
         self._beating = asyncio.Lock()
@@ -106,14 +111,14 @@ class Shared:
 
     async def close(self) -> None:
         """Send what waits, and take this process's calls off the counts."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, *self._asked, return_exceptions=True)
+        self._closing = True
+        if self._tasks:
+            beating, sending = self._tasks
+            beating.cancel()
+            await self._waiting.put(None)
+            await asyncio.gather(beating, sending, *self._asked, return_exceptions=True)
         with contextlib.suppress(*_gone()):
-            if self._is_here:
-                while not self._waiting.empty():
-                    keys, arguments = self._waiting.get_nowait()
-                    await self._run(keys, arguments)
+            if self._is_here and self._tasks:
                 await self._redis.zrem(f"{PREFIX}:alive", self._process)
         with contextlib.suppress(*_gone()):
             await self._redis.aclose()
@@ -151,9 +156,7 @@ class Shared:
             self._waiting.put_nowait((list(keys), arguments))
 
     async def _run(self, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        parts = ("entries", "amounts", "running")
-        full = [f"{PREFIX}:{part}:{key}" for key in keys for part in parts]
-        return await self._script([*full, f"{PREFIX}:alive"], arguments)
+        return await self._script(_full(keys), arguments)
 
     async def _say(self, *, force: bool) -> None:
         """Say that this process lives; where it was away for long, or `force`, also what it has in progress."""
@@ -163,7 +166,7 @@ class Shared:
             self._is_known = True
 
     async def _beat(self) -> None:
-        while True:
+        while not self._closing:  # the client can lose a cancellation that comes while it waits for an answer
             await asyncio.sleep(BEAT_S)
             try:
                 await self._say(force=not self._is_here)
@@ -176,18 +179,33 @@ class Shared:
 
     async def _send(self) -> None:
         while True:
-            keys, arguments = await self._waiting.get()
-            if not self._is_here:
-                continue  # its calls in progress are told as a whole when it is back
+            waiting = [await self._waiting.get()]
+            while len(waiting) < BATCH and not self._waiting.empty():
+                waiting.append(self._waiting.get_nowait())
+            batch = [one for one in waiting if one is not None]
             try:
-                await self._run(keys, arguments)
+                if self._is_here:  # if not, its calls in progress are told as a whole when it is back
+                    await self._send_all(batch)
             except _gone() as error:
                 self._lost(error)
+            if len(batch) < len(waiting):
+                return
+
+    async def _send_all(self, waiting: list[_Waiting]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for keys, arguments in waiting:
+                await self._script(_full(keys), arguments, client=pipeline)
+            await pipeline.execute()
 
     def _lost(self, error: BaseException) -> None:
         if self._is_here:
             log.warning("Redis is gone (%s): until it is back, rate limits hold in each process by itself", error)
         self._is_here = False
+
+
+def _full(keys: Sequence[str]) -> list[str]:
+    full = [f"{PREFIX}:{part}:{key}" for key in keys for part in ("entries", "amounts", "running")]
+    return [*full, f"{PREFIX}:alive"]
 
 
 def _connected(url: str) -> Redis:

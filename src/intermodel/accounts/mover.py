@@ -19,7 +19,7 @@ from sqlalchemy import Dialect, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.accounts.budgets import OPENED, Budgets, Charge
-from intermodel.accounts.journal import Journal, Position
+from intermodel.accounts.journal import Journal, Position, dumped
 from intermodel.accounts.leases import Key, inserted, upsert
 from intermodel.core import Conflict, Unavailable
 from intermodel.storage import Database
@@ -32,8 +32,8 @@ RECEIPT = b"R"
 LOST = "lost"
 BATCH_BYTES = 512 * 1024
 CATCH_UP_S = 2.0
-FRESH = 5000
-"""So many receipts are held in memory besides the file, where the database keeps up."""
+FRESH_BYTES = 8 * 1024**2
+"""So many bytes of receipts are held in memory besides the file, where the database keeps up."""
 _LARGEST = 2**63 - 1
 _NOTHING: Mapping[str, Any] = {}
 
@@ -80,6 +80,7 @@ class Mover:
         self._fresh: list[_Moving] | None = None
         """All receipts after `_fresh_since`, so that they need not be read; None: they must."""
         self._fresh_since = Position(0, 0)
+        self._fresh_bytes = 0
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
 
     async def open(self) -> None:
@@ -106,7 +107,7 @@ class Mover:
                         self._wait_for(document)
             place = entries[-1].end
         for document in map(_lost, opened.values()):
-            self._journal.write(RECEIPT, orjson.dumps(document))
+            self._journal.write(RECEIPT, dumped(document))
             self._wait_for(document)
         if opened:
             log.warning("%d calls were cut off when the node was killed: charged what was set aside", len(opened))
@@ -114,7 +115,7 @@ class Mover:
     def _wait_for(self, document: Mapping[str, Any]) -> None:
         self.waiting += 1
         for charge in document.get("budgets") or ():
-            self._budgets.owe((charge["budget"], charge["window"]), charge["nano"])
+            self._budgets.slices.owe((charge["budget"], charge["window"]), charge["nano"])
 
     async def catch_up(self) -> None:
         """Move all that is in the journal now, or as much as can be moved in a moment. Raises `Unavailable`."""
@@ -126,7 +127,8 @@ class Mover:
         """A receipt was written at the journal's end. While the database keeps up, none is read from there."""
         if self._fresh is not None:
             self._fresh.append((document, payload))
-            if len(self._fresh) > FRESH:
+            self._fresh_bytes += len(payload)
+            if self._fresh_bytes > FRESH_BYTES:
                 self._fresh = None
 
     def missed(self) -> None:
@@ -136,7 +138,7 @@ class Mover:
     async def move(self) -> bool:
         """Move a batch; whether more was there when it began. Raises `Unavailable` where that is not possible now."""
         end = self._journal.end
-        async with self._budgets.turn():
+        async with self._budgets.slices.turn():
             if self._tried is not None:
                 await self._settle_tried()
             batch = self._next()
@@ -144,15 +146,15 @@ class Mover:
                 self._tried = batch
                 covered = await self._commit(batch)
                 self._tried = None
-                for key, amount in covered.items():
-                    self._budgets.uncover(key, amount)
+                self._budgets.slices.charged(covered)
             self._moved(batch)
         self._tell(batch)
-        self._drop_segments()
+        await self._drop_segments()
         return self._read < end
 
     def _next(self) -> _Batch:
         end = self._journal.end
+        self._fresh_bytes = 0
         if self._fresh is not None and self._read == self._fresh_since:
             return _Batch(tuple(self._fresh), end, fresh=True)
         entries = self._journal.read(self._read, BATCH_BYTES)
@@ -173,14 +175,11 @@ class Mover:
 
     async def _commit(self, batch: _Batch) -> dict[Key, int]:
         """One transaction; what the slices gave for what was spent."""
-        spent = batch.charges()
-        covered = {key: self._budgets.covered(key, amount) for key, amount in spent.items()}
         rows = [_row(document, payload) for document, payload in batch.moving]
         async with self._database.begin() as db:
             await self._advance(db, batch.end)
             await db.exec_driver_sql(_insert_receipts(db.dialect), rows)
-            for key, amount in sorted(spent.items()):
-                await self._budgets.leases.charge(db, key, amount, covered[key])
+            covered = await self._budgets.slices.charge(db, batch.charges())
             await _count_attempts(db, batch.documents)
         return covered
 
@@ -204,20 +203,21 @@ class Mover:
         if batch.moving:
             self._committed = batch.end
             for key, amount in batch.charges().items():
-                self._budgets.owe(key, -amount)
+                self._budgets.slices.owe(key, -amount)
             self.waiting -= len(batch.moving)
         self._read = batch.end
         if batch.fresh and self._fresh is not None:
             del self._fresh[: len(batch.moving)]
             self._fresh_since = batch.end
 
-    def _drop_segments(self) -> None:
+    async def _drop_segments(self) -> None:
         """Delete segments that are in the database, but for the calls in progress, which are written once more."""
         old = [segment for segment in self._journal.segments() if segment < self._committed.segment]
         if not old or self._journal.failing:
             return
         try:
             self._budgets.carry(old[-1])
+            await self._journal.synced()
         except Unavailable:
             return
         for segment in old:

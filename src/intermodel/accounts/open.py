@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intermodel.accounts.budgets import Budgets
+from intermodel.accounts.energy import Power
 from intermodel.accounts.journal import Journal
 from intermodel.accounts.mover import Mover
 from intermodel.accounts.prices import Prices
@@ -36,27 +37,36 @@ class Accounts:
     prices: Prices
     budgets: Budgets
     receipts: Receipts
+    power: Power
 
 
 @contextlib.asynccontextmanager
 async def open_accounts(
-    settings: Settings, database: Database, folder: Path, *, clock: Callable[[], float] = time.time
+    settings: Settings,
+    database: Database,
+    folder: Path,
+    *,
+    cpu_seconds: Callable[[str], float | None] = lambda _: None,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Accounts]:
     """The accounts of the node whose journal lies in `folder`, for the length of the block; no call may outlive it.
 
-    Calls that a crash cut off are accounted for at the beginning. Raises `Unavailable`.
+    `cpu_seconds` tells the processor time of the engine of a model of this machine. Calls that a crash cut off are
+    accounted for at the beginning. Raises `Unavailable`.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     power = settings.receipts.sync == "power"
     journal = Journal(folder, power=power)
     budgets = Budgets(database, journal, settings.budgets, clock=clock)
     mover = Mover(database, journal, budgets)
-    receipts = Receipts(database, journal, budgets, mover, backlog=settings.receipts.backlog, power=power)
+    energy = Power(settings.energy, cpu_seconds)
+    backlog = settings.receipts.backlog
+    receipts = Receipts(database, journal, budgets, mover, energy.complete, backlog=backlog, power=power)
     await budgets.open()
     await mover.open()
     work = asyncio.create_task(_work(settings, journal, budgets, mover, receipts), name="accounts")
     try:
-        yield Accounts(Prices(settings.deployments, clock=clock), budgets, receipts)
+        yield Accounts(Prices(settings.deployments, clock=clock), budgets, receipts, energy)
     finally:
         work.cancel()
         await asyncio.wait({work})

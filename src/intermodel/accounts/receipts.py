@@ -14,10 +14,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
 import orjson
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, case, delete, func, select
 
 from intermodel.accounts.budgets import Budgets, Charge
-from intermodel.accounts.journal import Journal
+from intermodel.accounts.journal import Journal, dumped
 from intermodel.accounts.mover import RECEIPT, Mover
 from intermodel.core import NotFound, Unavailable, Usage
 from intermodel.storage import Database
@@ -94,9 +94,14 @@ class Receipt(TypedDict, total=False):
     """Of it, for attempts whose answer nobody got."""
     price: dict[str, str]
     energy: Any
+    """An `Energy`, where it was measured; estimated for readers where it was not."""
+    upstream: dict[str, str]
+    """Host and model that answered, where that was elsewhere."""
     budgets: list[Charge]
     """What was charged to which budgets. Written by `record`."""
     cache: str
+    trace: str
+    """The caller's W3C `traceparent`, where it sent one."""
     guards: list[Any]
     content: Any
 
@@ -142,6 +147,24 @@ class Performance:
     first_token_p95_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the attempts at one deployment came to in one stretch of time, which began `at` (Unix seconds).
+
+    `failed`: without an answer, or with one that broke off. `first_token_s` is the mean wait; None: nothing came.
+    """
+
+    at: float
+    address: str
+    attempts: int
+    failed: int
+    first_token_s: float | None
+
+
+_FAILED = ("failed", "broken")
+"""Outcomes of attempts that are the deployment's own fault."""
+
+
 Listeners = list[Callable[[dict[str, Any]], None]]
 Documents = list[dict[str, Any]]
 By = Literal["model", "token", "user", "organisation", "day"]
@@ -166,19 +189,26 @@ class Receipts:
     """All receipts of a node."""
 
     def __init__(
-        self, database: Database, journal: Journal, budgets: Budgets, mover: Mover, *, backlog: int, power: bool
+        self,
+        database: Database,
+        journal: Journal,
+        budgets: Budgets,
+        mover: Mover,
+        complete: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        backlog: int,
+        power: bool,
     ) -> None:
+        """`complete` adds what is not written but worked out for those who look."""
+        self._complete = complete
         self._database = database
         self._journal = journal
         self._budgets = budgets
         self._mover = mover
         self._backlog = backlog
         self._power = power
-
-    @property
-    def listeners(self) -> Listeners:
+        self.listeners: Listeners = mover.listeners
         """Called with every receipt once it is in the database, in the event loop but off the calls' path."""
-        return self._mover.listeners
 
     @property
     def waiting(self) -> int:
@@ -209,7 +239,7 @@ class Receipts:
         usage = receipt.get("usage")
         if isinstance(usage, Usage):
             receipt["usage"] = _counted(usage)
-        payload = _dumped(receipt)
+        payload = dumped(receipt)
         self._mover.waiting += 1
         try:
             self._journal.write(RECEIPT, payload, owe=True)
@@ -258,6 +288,24 @@ class Receipts:
         addresses = dict.fromkeys(row[0] for row in rows)
         return [_performance(a, [row[1:] for row in rows if row[0] == a], waits.get(a, [])) for a in addresses]
 
+    async def history(self, since: float, minutes: int) -> Sequence[Stretch]:
+        """How each deployment did since then (Unix seconds), in stretches of so many minutes, in order of time.
+
+        Stretches in which a deployment was not called are left out.
+        """
+        c = attempt_minutes.c
+        stretch = (c.minute // minutes).label("stretch")
+        failed = func.sum(case((c.outcome.in_(_FAILED), c.attempts), else_=0))
+        sums = (func.sum(c.attempts), failed, func.sum(c.first_tokens), func.sum(c.first_token_s))
+        query = select(stretch, c.address, *sums).where(c.minute >= int(since // 60)).group_by(stretch, c.address)
+        await self._mover.catch_up()
+        async with self._database.begin() as db:
+            rows = (await db.execute(query.order_by(stretch, c.address))).all()
+        return [
+            Stretch(number * minutes * 60.0, address, int(attempts), int(bad), waited / int(firsts) if firsts else None)
+            for number, address, attempts, bad, firsts, waited in rows
+        ]
+
     async def forget(self, before: float) -> None:
         """Delete what is older than that (Unix seconds)."""
         async with self._database.begin() as db:
@@ -268,7 +316,8 @@ class Receipts:
         if moved:
             await self._mover.catch_up()
         async with self._database.begin() as db:
-            return [orjson.loads(document) for document in (await db.execute(query)).scalars()]
+            found = [orjson.loads(document) for document in (await db.execute(query)).scalars()]
+        return [self._complete(document) for document in found]
 
 
 def _filtered(query: Select[Any], wanted: Filter) -> Select[Any]:
@@ -322,20 +371,3 @@ def _counted(usage: Usage) -> dict[str, int | bool]:
         if value := getattr(usage, name):
             counts[name] = value
     return counts
-
-
-def _dumped(document: Any) -> bytes:
-    try:
-        return orjson.dumps(document)
-    except TypeError:  # a number or text that JSON cannot hold: a receipt is written all the same
-        return orjson.dumps(_plain(document))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {_plain(str(key)): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**63):
-        return value
-    return str(value).encode(errors="replace").decode()

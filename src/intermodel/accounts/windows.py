@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,8 +30,8 @@ def dollars(nano: int) -> Decimal:
 
 
 def nano_dollars(amount: Decimal) -> int:
-    """In nano-dollars; of what is finer, the ceiling."""
-    return -int(-amount.scaleb(9) // 1)
+    """In nano-dollars, rounded up."""
+    return math.ceil(amount.scaleb(9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,8 @@ class Window:
         "ceiling",
         "demand",
         "dry_until",
+        "elsewhere",
+        "hopeless_until",
         "lease",
         "left",
         "name",
@@ -91,7 +94,7 @@ class Window:
         "used",
     )
 
-    def __init__(self, name: str, span: str, ceiling: int) -> None:
+    def __init__(self, name: str, span: str, ceiling: int = 0) -> None:
         self.name = name
         self.span = span
         self.ceiling = ceiling
@@ -104,10 +107,10 @@ class Window:
         """Reserved since the last look, for the demand."""
         self.demand = 0
         """Reserved a second, as last looked."""
-        self.dry_until = 0.0
-        """Until then (monotonic) what needs more than `left` is refused without asking the database."""
-        self.left = 0
-        """What was left to lease when last asked."""
+        self.left = self.elsewhere = 0
+        """What was left to lease, and what others held, when the database was last asked in vain."""
+        self.dry_until = self.hopeless_until = 0.0
+        """Until then (monotonic) that is not asked again, and not waited for."""
 
     @property
     def key(self) -> tuple[str, str]:

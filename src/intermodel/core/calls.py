@@ -81,3 +81,5 @@ class Call:
     upload: tuple[Upload, ...] = ()
     size: int = 0
     """Bytes of the request as it came, where that is known."""
+    trace: str = ""
+    """The caller's W3C `traceparent`, as it came."""

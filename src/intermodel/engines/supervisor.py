@@ -84,6 +84,11 @@ class Engines:
         """How many answers the model's engine works on at once, or would."""
         return self._engine(model).wanted.slots
 
+    def cpu_seconds(self, address: str) -> float | None:
+        """Processor time that the model's running engine has used since it started; None where none runs."""
+        engine = self._engines.get(address)
+        return engine.process.cpu_seconds if engine and engine.process else None
+
     async def settle(self, endpoint: Endpoint) -> None:
         """After a call of a leased engine failed: return once its end has been noticed, or it answers after all."""
         for _ in range(SETTLE_STEPS):

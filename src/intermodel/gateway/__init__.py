@@ -12,6 +12,8 @@ from intermodel.gateway.metrics import Metrics
 from intermodel.gateway.registry import Registry
 from intermodel.gateway.replay import Replay
 from intermodel.gateway.reply import Reply
+from intermodel.gateway.scorers import load as load_scorers
+from intermodel.gateway.telemetry import telling
 
 __all__ = [
     "Cache",
@@ -25,4 +27,6 @@ __all__ = [
     "Reply",
     "Target",
     "choose",
+    "load_scorers",
+    "telling",
 ]

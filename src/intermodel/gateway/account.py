@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,11 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intermodel.accounts import Admission, AttemptNote, Payer, Price, Reservation
+from intermodel.accounts.energy import Energy, Measure
 from intermodel.core import Call, IntermodelError, Upstream, Usage
 from intermodel.gateway.asking import Asked
 from intermodel.gateway.choose import Candidate, Target
 from intermodel.governance import Caller
 from intermodel.settings import Route
+
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+def told_code(code: str) -> str:
+    """An error's code, where it is a word: an upstream may put anything there, a prompt too."""
+    return code if not code or _CODE.fullmatch(code) else "upstream_error"
 
 
 @dataclass(slots=True)
@@ -38,10 +47,17 @@ class Attempt:
     usage: Usage | None = None
     cost: int = 0
     admission: Admission | None = None
+    measure: Measure | None = None
+    energy: Energy | None = None
+    """What it used, where that was measured."""
     asking: asyncio.Task[Asked] | None = None
     """The work itself, where it goes on when the caller leaves."""
+    host: str = ""
+    """Of the server that was asked; empty on this machine."""
     hedge: bool = False
     resumed: bool = False
+    closed: bool = False
+    """Whether it is paid and accounted for; that is done once."""
 
     @property
     def elapsed(self) -> float:
@@ -63,7 +79,7 @@ class Attempt:
             "seconds": self.seconds,
             "first_token_s": self.first_token_s,
             "outcome": self.outcome,
-            "code": self.code or None,
+            "code": told_code(self.code) or None,
             "status": self.status,
             "cost": self.cost,
         }
@@ -94,8 +110,8 @@ class Account:
     cached: str = ""
     """The receipt of the call whose answer was given again."""
     admission: Admission | None = None
-    drained: bool = False
-    """Whether the answer is still read, for the bill, after the caller has left."""
+    draining: int = 0
+    """How many attempts are still read, for the bill, after the caller has left."""
     findings: Counter[str] = field(default_factory=Counter)
     """What guards found, by kind."""
     content: dict[str, Any] | None = None

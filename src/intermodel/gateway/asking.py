@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from intermodel.core import Call, Fault, IntermodelError, Invalid, Kind, Upstrea
 from intermodel.gateway import pipe as pipes
 from intermodel.gateway.begin import first_token, whole_body
 from intermodel.gateway.choose import Target
+from intermodel.gateway.deadline import Deadline
 from intermodel.gateway.meter import Meter
 from intermodel.gateway.money import held
 from intermodel.gateway.pipe import Pipe
@@ -63,7 +63,7 @@ async def ask(
     none within `within_s`.
     """
     try:
-        async with asyncio.timeout(within_s):
+        with Deadline(within_s):
             spoken = _form(call, provider, target, screen)
             sent = _said(call, spoken, most_tokens)
             answer = await provider.call(sent, target.upstream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from intermodel.accounts import Accounts, Busy, RateLimits
 from intermodel.core import Call, Fault, IntermodelError, Invalid, OverBudget, Unavailable, Upstream, Usage
 from intermodel.gateway import money
-from intermodel.gateway.account import Account, Attempt
+from intermodel.gateway.account import Account, Attempt, told_code
 from intermodel.gateway.asking import Asked, Resuming, ask, named
 from intermodel.gateway.catalog import LOCAL
 from intermodel.gateway.choose import Target
@@ -18,10 +19,10 @@ from intermodel.gateway.failover import Place
 from intermodel.gateway.health import Health, Standing
 from intermodel.gateway.meter import Meter
 from intermodel.gateway.metrics import Metrics
-from intermodel.gateway.receipt import receipt_of
+from intermodel.gateway.receipt import opened_of
 from intermodel.gateway.registry import Registry
 from intermodel.gateway.screen import Screen
-from intermodel.providers import Provider
+from intermodel.providers import CountsTokens, Provider
 from intermodel.settings import Deployment
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,10 @@ class Attempts:
         """How the deployment at `address` stands."""
         return self.health.standing(address, self.keys(address))
 
+    def is_well(self, target: Target) -> bool:
+        """Whether every circuit before the target is closed."""
+        return all(self.health.of(target.address, key).is_closed for key in range(self.keys(target.address)))
+
     def may(self, place: Place) -> bool:
         """Whether the place's circuit lets it be tried. A yes is followed by `ask`, or by `forgo`."""
         return self.health.of(place.target.address, place.key).may()
@@ -113,6 +118,10 @@ class Attempts:
         deployment = self.deployment(target)
         attempt = account.begin(target, place.key, self._accounts.prices.price_of(target.address, deployment))
         attempt.hedge, attempt.resumed = hedge, rest_of is not None
+        if target.local:
+            attempt.measure = self._accounts.power.begin(target.address)
+        else:
+            attempt.host = deployment.host
         call, resuming = rest_of or (account.call, None)
         try:
             most = await self._granted(account, attempt, deployment)
@@ -137,12 +146,21 @@ class Attempts:
             self.failed(attempt, error)
             self.close(attempt, "failed", None)
             raise Failed(place, error) from error
+        except Exception:  # a mistake of ours holds no money, no probe and no place in a limit
+            self.forgo(place)
+            self.close(attempt, "failed", None)
+            raise
         attempt.first_token_s = attempt.elapsed
         self.health.of(target.address, place.key).first()
         if asked.pipe is not None and attempt.reservation is not None and attempt.reservation.amount < attempt.worst:
             assert attempt.price is not None
             asked.meter = Meter(attempt.price, attempt.reservation, money.most_read(call), asked.spoken)
         return asked, attempt
+
+    async def count_tokens(self, target: Target, call: Call) -> int | None:
+        """How many tokens the target would read for `call`; None where only answering it would tell."""
+        provider = self._provider(Place(target, 0))
+        return await provider.count_tokens(call, target.upstream) if isinstance(provider, CountsTokens) else None
 
     def _provider(self, place: Place) -> Provider:
         target = place.target
@@ -176,22 +194,38 @@ class Attempts:
         read, tokens = money.most_read(call), money.limited(call, target)
         attempt.worst = attempt.price.bound(read, tokens)
         least = attempt.price.bound(read, min(tokens, LEAST_TOKENS)) if call.stream else attempt.worst
-        opened = receipt_of(account) | {"answered": target.address}
+        opened = opened_of(account, target.address)
         attempt.reservation = await self._accounts.budgets.reserve(account.payer, attempt.worst, opened, at_least=least)
         return tokens
 
-    def _cancelled(self, account: Account, attempt: Attempt, *, lost: bool) -> None:
-        self.health.of(attempt.target.address, attempt.key).left()
-        outcome = "lost" if lost else "left"
-        if attempt.asking is not None and not attempt.asking.done():
-            account.drained = not lost
-            self._later(self._drain(account, attempt, outcome))
-        else:
-            self.close(attempt, outcome, money.estimated(account.call, 0))
+    async def call_off(self, account: Account, tasks: set[asyncio.Task[tuple[Asked, Attempt]]], why: str) -> None:
+        """End what `tasks` ask for, and wait until each has ended; also those that have just got their answer."""
+        for task in tasks:
+            task.cancel(why)
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled() and task.exception() is None:
+                asked, attempt = task.result()
+                await asked.answer.close()
+                self.close(attempt, "lost" if why == LOST else "left", money.estimated(account.call, 0))
 
-    async def _drain(self, account: Account, attempt: Attempt, outcome: str) -> None:
+    def _cancelled(self, account: Account, attempt: Attempt, *, lost: bool) -> None:
+        """The loser of a race is stopped at once, also where the answers of callers who leave are drained."""
+        self.health.of(attempt.target.address, attempt.key).left()
+        if attempt.asking is not None and not lost:
+            account.draining += 1
+            self._later(self._drain(account, attempt))
+            return
+        if attempt.asking is not None:
+            self._later(_called_off(attempt.asking))
+        self.close(attempt, "lost" if lost else "left", money.estimated(account.call, 0))
+
+    async def _drain(self, account: Account, attempt: Attempt) -> None:
         """Wait for an answer that nobody waits for any more: its end tells the exact bill."""
         usage: Usage | None = money.estimated(account.call, 0)
+        outcome = "left"
+        account.answered = attempt
         assert attempt.asking is not None
         try:
             async with asyncio.timeout(DRAIN_S):
@@ -203,12 +237,18 @@ class Attempts:
                 finally:
                     await asked.answer.close()
             usage = asked.usage or (asked.pipe and asked.pipe.usage) or usage
-        except (IntermodelError, TimeoutError):
+        except IntermodelError as error:
+            if not attempt.asking.done() or attempt.asking.exception() is not None:  # it never began: it costs nothing
+                self.failed(attempt, error)
+                outcome, usage = "failed", None
+        except TimeoutError:
             pass  # the estimate stands
         finally:
             self.close(attempt, outcome, usage)
-            if account.drained:
-                await account.over(outcome)
+            account.draining -= 1
+            if not account.draining:
+                with contextlib.suppress(Unavailable):  # it is written as soon as that is possible
+                    await account.over("left")
 
     def failed(self, attempt: Attempt, error: IntermodelError) -> None:
         """Learn from, count and log a failure: by its code alone, for an upstream's words may quote the prompt."""
@@ -219,13 +259,16 @@ class Attempts:
             health.failed(error.fault, error.retry_after_s)
         else:
             health.left()
-        code = f"status_{error.status}" if isinstance(error, Upstream) and error.status else error.code
-        self._metrics.attempts_failed.labels(target.address, code).inc()
+        code = f"status_{error.status}" if isinstance(error, Upstream) and error.status else told_code(error.code)
+        self._metrics.attempt_failed(target.address, code)
         level = logging.INFO if isinstance(error, Invalid) else logging.WARNING
         log.log(level, "attempt failed", extra={"model": target.address, "code": code})
 
     def close(self, attempt: Attempt, outcome: str, usage: Usage | None) -> None:
-        """End an attempt: what it used, what that costs, what is given back."""
+        """End an attempt, once: what it used, what that costs, what is given back."""
+        if attempt.closed:
+            return
+        attempt.closed = True
         attempt.seconds = attempt.elapsed
         if attempt.outcome == "running" or outcome != "failed":
             attempt.outcome = outcome
@@ -238,8 +281,24 @@ class Attempts:
         if attempt.admission is not None:
             attempt.admission.settle(usage.input + usage.output if usage is not None else 0)
             attempt.admission.close()
+        self._power(attempt, usage.output if usage is not None else 0)
         if outcome == "ok":
             health = self.health.of(attempt.target.address, attempt.key)
             health.ok(attempt.first_token_s or attempt.seconds, usage.output if usage else 0, attempt.seconds)
         elif outcome == "left" and attempt.first_token_s is not None:
             self.health.of(attempt.target.address, attempt.key).left()
+
+    def _power(self, attempt: Attempt, output_tokens: int) -> None:
+        """Note what an attempt used of electricity, or learn what its deployment does."""
+        power, target = self._accounts.power, attempt.target
+        if attempt.measure is not None:
+            attempt.energy = power.end(attempt.measure, target.address, output_tokens)
+        elif attempt.outcome == "ok" and attempt.host:
+            power.learn(target.address, attempt.host, target.upstream, output_tokens, attempt.seconds)
+
+
+async def _called_off(asking: asyncio.Task[Asked]) -> None:
+    """End an attempt's work, whether or not its answer has begun by now."""
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError, IntermodelError):
+        await (await asking).answer.close()

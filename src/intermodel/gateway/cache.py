@@ -81,12 +81,22 @@ class Cache:
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
-        self._bytes = 0
+        self.bytes = 0
+        """Of all kept answers."""
+        self.hits = self.misses = 0
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._coming: dict[bytes, Kept] = {}
 
     def find(self, key: bytes) -> Kept | None:
         """An answer that is fresh, or on its way."""
+        kept = self._find(key)
+        if kept is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+        return kept
+
+    def _find(self, key: bytes) -> Kept | None:
         if (coming := self._coming.get(key)) is not None:
             return coming
         kept = self._kept.get(key)
@@ -111,8 +121,8 @@ class Cache:
             kept.until = time.monotonic() + kept.keeps_s
             self._drop(key)
             self._kept[key] = kept
-            self._bytes += kept.size
-            while self._bytes > self._most:
+            self.bytes += kept.size
+            while self.bytes > self._most:
                 self._drop(next(iter(self._kept)))
         kept.tell()
 
@@ -125,4 +135,4 @@ class Cache:
     def _drop(self, key: bytes) -> None:
         kept = self._kept.pop(key, None)
         if kept is not None:
-            self._bytes -= kept.size
+            self.bytes -= kept.size

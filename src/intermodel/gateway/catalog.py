@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -13,6 +14,8 @@ from intermodel.engines import Engines, Library, Model
 from intermodel.gateway.choose import Directory, Target
 from intermodel.gateway.registry import Registry
 from intermodel.settings import Deployment
+
+log = logging.getLogger(__name__)
 
 LOCAL = "llamacpp"
 """The key of the provider that stands for this machine's engines."""
@@ -42,6 +45,7 @@ class Catalog:
         self._renewed = float("-inf")
         self._version = -1
         self._renewing = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
 
     async def models(self) -> Mapping[str, Model]:
         """The models of this machine, by address."""
@@ -51,14 +55,34 @@ class Catalog:
     async def directory(self, wanted: str | None = None) -> Directory:
         """What can be called now; always looked up afresh when `wanted` was not there."""
         here = self._directory
-        known = wanted is None or wanted in here.targets or wanted in here.routes
-        fresh = time.monotonic() - self._renewed <= self.FRESH_S and self._version == self._registry.version
-        if not (known and fresh):
-            asked = time.monotonic()
-            async with self._renewing:  # many may wait here, of whom the first looks it up for all
-                if self._renewed < asked:
-                    await self._renew()
+        known = wanted is not None and (wanted in here.targets or wanted in here.routes)
+        current = self._version == self._registry.version
+        fresh = time.monotonic() - self._renewed <= self.FRESH_S
+        if current and (known or (fresh and wanted is None)):
+            if not fresh and self._renewal is None:
+                # calls go on with what is known: the database may be slow, or gone
+                self._renewal = asyncio.create_task(self._renew_once())
+                self._renewal.add_done_callback(self._renewal_over)
+            return here
+        await self._renew_once()
         return self._directory
+
+    async def _renew_once(self) -> None:
+        asked = time.monotonic()
+        async with self._renewing:  # many may wait here, of whom the first looks it up for all
+            if self._renewed < asked:
+                await self._renew()
+
+    def _renewal_over(self, task: asyncio.Task[None]) -> None:
+        self._renewal = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("what can be called was not looked up anew", exc_info=error)
+
+    async def close(self) -> None:
+        """End what still looks something up."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait({self._renewal})
 
     async def _renew(self) -> None:
         try:
@@ -70,7 +94,9 @@ class Catalog:
         declared = self._registry.declared
         local = {address: self._local(model) for address, model in self._models.items()}
         remote = {name: self._remote(name, d) for name, d in declared.deployments.items()}
-        self._directory = Directory(local | remote, declared.routes)
+        found = Directory(local | remote, declared.routes)
+        if found != self._directory:  # what was chosen from the one before holds on
+            self._directory = found
         self._version = self._registry.version
         self._renewed = time.monotonic()
 

@@ -105,8 +105,7 @@ def _resting(standing: Standing) -> str:
 
 def _unmet(require: Constraints, target: Target) -> str:
     """The first demand that `target` does not meet, in words; what is not known of it counts as not met."""
-    missing = {Capability(c) for c in require.capabilities} - target.capabilities
-    if missing:
+    if missing := require.capabilities - target.capabilities:
         return f"it does not state {', '.join(sorted(missing))}"
     if require.regions and target.region not in require.regions:
         return f"its region is {target.region or 'unknown'}, not {' or '.join(require.regions)}"

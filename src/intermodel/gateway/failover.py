@@ -16,15 +16,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from intermodel.core import Fault, IntermodelError, Invalid, Upstream
+from intermodel.core import Fault, IntermodelError, Invalid, OverBudget, Upstream
 from intermodel.gateway.choose import Candidate, Target
 from intermodel.settings import Route
 
 PAUSE_S = 0.25
 """First pause before a place is asked again; doubled each time."""
 
-LONGEST_WAIT_S = 15.0
-"""A server that asks for a longer rest than this is not waited for."""
+LONGEST_WAIT_S = 5.0
+"""A server that asks for a longer rest than this is not waited for: its caller is told, and decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,17 @@ class Failover:
                 self._tried += 1
                 return place
         return self._rested(now, ends, usable)
+
+    def rival(self, late: Place, now: float, ends: float, usable: Callable[[Place], bool]) -> Place | None:
+        """Another server, not tried yet, to be asked besides `late`."""
+        if self._tried >= self._route.attempts or now >= ends:
+            return None
+        others = (place for place in self._left if place.target.address != late.target.address)
+        found = next((place for place in others if usable(place)), None)
+        if found is not None:
+            self._left.remove(found)
+            self._tried += 1
+        return found
 
     def _rested(self, now: float, ends: float, usable: Callable[[Place], bool]) -> Place | None:
         while self._again:
@@ -133,10 +144,12 @@ def fault_of(error: IntermodelError) -> Fault:
     return Fault.WRONG if isinstance(error, Invalid) else Fault.MISSING
 
 
-_TELLING = (Fault.MISSING, Fault.KEY, Fault.BROKEN, Fault.TIRED, Fault.UNSUPPORTED, Fault.TOO_LONG, Fault.FILTERED,
-            Fault.WRONG)  # fmt: skip
+_TELLING: tuple[Fault | type[IntermodelError], ...] = (
+    Fault.MISSING, Fault.KEY, Fault.BROKEN, Fault.TIRED, OverBudget, Fault.UNSUPPORTED, Fault.TOO_LONG, Fault.FILTERED,
+    Fault.WRONG,
+)  # fmt: skip
 
 
 def most_telling(errors: Sequence[IntermodelError]) -> IntermodelError:
     """Of several failures, the one that tells the caller most of what can be done; the first of equals."""
-    return max(errors, key=lambda error: _TELLING.index(fault_of(error)))
+    return max(errors, key=lambda e: _TELLING.index(OverBudget if isinstance(e, OverBudget) else fault_of(e)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import logging
 import random
 import time
@@ -18,8 +20,9 @@ from intermodel.gateway.asking import Asked, Resuming
 from intermodel.gateway.attempts import DRAIN_S, LOST, Attempts, Failed
 from intermodel.gateway.cache import Cache, Kept, key_of
 from intermodel.gateway.catalog import Catalog
-from intermodel.gateway.choose import Target, choose, none_fit
+from intermodel.gateway.choose import Candidate, Directory, Target, choose, none_fit
 from intermodel.gateway.failover import Failover, Place, fault_of, most_telling
+from intermodel.gateway.gauges import Gauges
 from intermodel.gateway.health import Health, Standing
 from intermodel.gateway.live import progress_of
 from intermodel.gateway.metrics import Metrics
@@ -27,7 +30,8 @@ from intermodel.gateway.receipt import receipt_of
 from intermodel.gateway.registry import Registry
 from intermodel.gateway.replay import Replay
 from intermodel.gateway.reply import Reply
-from intermodel.gateway.resume import continuable, continued, told_so_far
+from intermodel.gateway.resume import KEPT_BYTES, continuable, continued, told_so_far
+from intermodel.gateway.scorers import Scorer, judged
 from intermodel.gateway.screen import Guards, Screen, screened
 from intermodel.governance import Caller
 from intermodel.providers import Provider
@@ -37,6 +41,10 @@ log = logging.getLogger(__name__)
 
 DIRECT = Route(candidates=("direct",), attempts=2)
 """What holds for a model that is called by its own address."""
+
+
+CHOICES = 4096
+"""Most choices that are remembered, of models and what is needed of them."""
 
 
 class Gateway:
@@ -50,6 +58,7 @@ class Gateway:
         accounts: Accounts,
         rate_limits: RateLimits,
         guards: Mapping[str, tuple[Any, Any]],
+        scorers: Mapping[str, Scorer],
         limits: Limits,
         cache: Cache,
         metrics: Metrics,
@@ -61,14 +70,19 @@ class Gateway:
         self._attempts = Attempts(registry, local, accounts, rate_limits, metrics, self._later)
         self._rates = rate_limits
         self._guards = guards
+        self._scorers = scorers
         self._limits = limits
         self._cache = cache
+        self._chosen_from = Directory()
+        self._choices: dict[tuple[str, frozenset[Capability]], tuple[Candidate, ...]] = {}
         self._random = random.Random()  # noqa: S311 - draws lots between candidates
         self._running: set[asyncio.Task[Any]] = set()
         self._after: set[asyncio.Task[Any]] = set()
         self._live: dict[str, tuple[Account, Reply | None]] = {}
         self._stopping = False
         metrics.running.set_function(lambda: len(self._running))
+        self.gauges = Gauges(self.standing, catalog, accounts, rate_limits, cache)
+        metrics.registry.register(self.gauges)
 
     # Taking a call on
 
@@ -88,7 +102,7 @@ class Gateway:
             return await self._answer(account)
         except asyncio.CancelledError:
             error = self.interrupted()
-            if not account.drained:
+            if not account.draining:
                 await self._over(account, "failed" if error else "left", error)
             if error is not None:
                 raise error from None
@@ -97,7 +111,7 @@ class Gateway:
             await self._over(account, "refused" if _is_callers(error) else "failed", error)
             raise
         except Exception:
-            self._live.pop(account.id, None)
+            await self._over(account, "failed", IntermodelError("A mistake of this node.", code="internal"))
             raise
 
     def live(self) -> list[dict[str, Any]]:
@@ -108,7 +122,7 @@ class Gateway:
         call = account.call
         directory = await self.catalog.directory(call.model)
         account.route = directory.routes.get(call.model)
-        account.candidates = choose(call, directory, self.standing, self._random)
+        account.candidates = self._chosen(call, directory)
         if not account.candidates[0].fit:
             raise self._none_fit(account)
         account.admission = await self._rates.admit(account.payer, money.likely(call))
@@ -118,6 +132,31 @@ class Gateway:
         if route.cache_s:
             return await self._kept_or_asked(account, route)
         return await self._first(account, route)
+
+    async def count_tokens(self, call: Call) -> tuple[int, bool]:
+        """How many tokens the first candidate would read for `call`, and whether that is only an estimate.
+
+        Raises as `call` does where nobody may answer, or who is asked fails.
+        """
+        candidates = self._chosen(call, await self.catalog.directory(call.model))
+        if not candidates[0].fit:
+            raise none_fit(call, candidates)
+        counted = await self._attempts.count_tokens(candidates[0].target, call)
+        return (money.about_read(call), True) if counted is None else (counted, False)
+
+    def _chosen(self, call: Call, directory: Directory) -> tuple[Candidate, ...]:
+        """What `choose` says. While all is well and nothing is measured or drawn, it says the same again and again."""
+        if directory is not self._chosen_from:
+            self._chosen_from, self._choices = directory, {}
+        known = self._choices.get((call.model, call.needs))
+        if known is not None and all(self._attempts.is_well(c.target) for c in known):
+            return known
+        chosen = choose(call, directory, self.standing, self._random)
+        route = directory.routes.get(call.model)
+        settled = route is None or route.order in ("fixed", "cheapest")
+        if settled and all(c.fit for c in chosen) and len(self._choices) < CHOICES:
+            self._choices[call.model, call.needs] = chosen
+        return chosen
 
     def _none_fit(self, account: Account) -> IntermodelError:
         error = none_fit(account.call, account.candidates)
@@ -143,27 +182,33 @@ class Gateway:
     async def _first(self, account: Account, route: Route) -> Reply:
         """The reply of the first place that answers. Raises the most telling error of all attempts."""
         failover = Failover(route, account.candidates, self._attempts.keys, self._random.random)
-        ends = time.monotonic() + route.within_s
-        failed: list[IntermodelError] = []
+        ends = account.started + min(route.within_s, route.total_s or self._limits.call_s)
         while (place := failover.next(time.monotonic(), ends, self._attempts.may)) is not None:
-            if place.wait_s:
-                await self._pause(place)
+            if place.wait_s and not await self._rested(place):
+                continue
             try:
                 asked, attempt = await self._hedged(account, route, failover, place, ends)
             except Failed as failure:
-                failed.append(failure.error)
                 if self._stopping or not failover.failed(failure.place, failure.error, time.monotonic()):
                     break
             else:
                 return self._reply(account, route, asked, attempt)
-        raise self._told(account, failed)
+        raise self._told(account, failover.errors)
 
-    async def _pause(self, place: Place) -> None:
-        try:
-            await asyncio.sleep(place.wait_s)
-        except asyncio.CancelledError:
-            self._attempts.forgo(place)
-            raise
+    async def _rested(self, place: Place) -> bool:
+        """Wait as long as the place needs; whether it may be tried then."""
+        if not place.asked:
+            try:
+                await asyncio.sleep(place.wait_s)
+            except asyncio.CancelledError:
+                self._attempts.forgo(place)
+                raise
+            return True
+        rests_s = self.health.of(place.target.address, place.key).standing().rests_s
+        if rests_s > place.wait_s * 1.25:  # it failed before, and rests for longer than it asked for
+            return False
+        await asyncio.sleep(max(place.wait_s, rests_s))
+        return self._attempts.may(place)
 
     async def _hedged(
         self, account: Account, route: Route, failover: Failover, place: Place, ends: float
@@ -176,16 +221,18 @@ class Gateway:
         tasks = {first}
         try:
             await asyncio.wait(tasks, timeout=late)
-            other = None if first.done() else failover.next(time.monotonic(), ends, self._attempts.may)
+            other = None if first.done() else failover.rival(place, time.monotonic(), ends, self._attempts.may)
             if other is not None:
                 tasks.add(asyncio.create_task(self._ask(account, route, other, ends, hedge=True)))
-            return await _first_to_succeed(tasks, lambda f: failover.failed(f.place, f.error, time.monotonic()))
-        finally:
-            losers = [task for task in tasks if not task.done()]
-            for task in losers:
-                task.cancel(LOST)
-            if losers:
-                await asyncio.wait(losers)
+            winner = await _first_to_succeed(tasks, lambda f: failover.failed(f.place, f.error, time.monotonic()))
+            await self._attempts.call_off(account, tasks - {winner}, LOST)
+        except asyncio.CancelledError:  # it may come when one has won already
+            await self._attempts.call_off(account, tasks, "left")
+            raise
+        except Failed:  # which may end the race although another still runs
+            await self._attempts.call_off(account, tasks, LOST)
+            raise
+        return winner.result()
 
     async def _ask(
         self, account: Account, route: Route, place: Place, ends: float, *, hedge: bool = False
@@ -210,44 +257,66 @@ class Gateway:
             loop = asyncio.get_running_loop()
             total_s = (route.total_s or self._limits.call_s) - (time.monotonic() - account.started)
             reply.bound(loop.time() + total_s, route.silence_s)
-            if route.continues and continuable(account.call) and any(_continues(c.target) for c in account.candidates):
+            goes_on = route.continues and continuable(account.call)
+            if route.scorers or (goes_on and any(_continues(c.target) for c in account.candidates)):
                 reply.sent = []
-        self.metrics.of(attempt.target.address).first.observe(time.monotonic() - account.started)
+        self.metrics.first_token(attempt.target.address, time.monotonic() - account.started)
         return reply
 
-    async def settle(self, reply: Reply, outcome: str) -> None:
+    async def settle(self, reply: Reply, outcome: str, error: IntermodelError | None = None) -> None:
         """Close the account of an answer that is over, and write its receipt. Raises `Unavailable` if it cannot be."""
         account, attempt = reply.account, reply.account.answered
         assert attempt is not None
         reply.settled = True
         reply.unbound()
         usage = (reply.pipe.usage if reply.pipe is not None else attempt.usage) or None
-        if usage is None and account.call.kind in money.COUNTED:
-            usage = money.estimated(account.call, reply.received)
+        is_counted = usage is not None and (usage.input or usage.output)
+        if not is_counted and account.call.kind in money.COUNTED:
+            made = reply.received if reply.pipe is not None else len(reply.head) // 4
+            usage = money.estimated(account.call, made)
+        if error is not None and not attempt.code:
+            attempt.code = error.code
+            if isinstance(error, Upstream):
+                self._attempts.failed(attempt, error)
         self._attempts.close(attempt, outcome, usage)
+        if outcome == "ok" and account.route is not None and account.route.scorers:
+            self._later(self._judge(account, attempt, reply))
         if outcome == "broken":
             log.warning("answer broke off", extra={"model": reply.address, "request": account.call.request_id})
         await self._over(account, outcome, None)
 
+    async def _judge(self, account: Account, attempt: Attempt, reply: Reply) -> None:
+        """Have the route's scorers judge a whole answer, in a thread: its caller has it."""
+        assert account.route is not None
+        scorers = [self._scorers[name] for name in account.route.scorers]
+        answer, spoken = (reply.sent, reply.spoken) if reply.pipe is not None else ([reply.head], account.call.kind)
+        if answer is not None and sum(map(len, answer)) <= KEPT_BYTES:
+            quality = await asyncio.to_thread(judged, scorers, account.call, spoken, answer)
+            if quality is not None:
+                self.health.judged(attempt.target.address, quality)
+
     async def abandon(self, reply: Reply) -> None:
         """The caller is gone before the end: stop the work upstream, or read on for the bill."""
-        answered = reply.account.answered
-        wanted = reply.wanted_by_others or (answered is not None and self._attempts.drains(answered.target))
-        if reply.pipe is not None and wanted and not self._stopping:
+        if reply.pipe is not None and self._is_wanted(reply) and not self._stopping:
             self._later(self._drain(reply))
         else:
             await reply.drop()
 
+    def _is_wanted(self, reply: Reply) -> bool:
+        """Whether an answer whose caller is gone is read on: for equal calls, or for the bill."""
+        answered = reply.account.answered
+        return reply.wanted_by_others or (answered is not None and self._attempts.drains(answered.target))
+
     async def _drain(self, reply: Reply) -> None:
         """Read an answer to its end, whose caller is gone."""
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while await reply.read():
-                    pass
-        except (IntermodelError, TimeoutError):
-            pass  # the receipt tells
-        finally:
-            await reply.drop()
+        reply.taken_over()
+        with contextlib.suppress(IntermodelError, TimeoutError):  # the receipt tells
+            try:
+                async with asyncio.timeout(DRAIN_S):
+                    while self._is_wanted(reply) and await reply.read():
+                        pass
+            finally:
+                await reply.drop()
 
     async def resume(self, reply: Reply, error: IntermodelError) -> bool:
         """Go on with another candidate where one broke off in plain text; whether that could be done."""
@@ -269,15 +338,22 @@ class Gateway:
         self._attempts.close(broken, "broken", money.estimated(account.call, reply.received))
         others = [c.target for c in account.candidates if c.fit and _continues(c.target)]
         rest = continued(account.call, so_far)
+        route = account.route or DIRECT
+        first_token_s = route.first_token_s or self._limits.first_token_s
+        ends = account.started + (route.total_s or self._limits.call_s)
         for target in sorted(others, key=lambda t: t.address == broken.target.address):
-            place = Place(target, 0)
-            if not self._attempts.may(place):
+            place, within_s = Place(target, 0), min(first_token_s, ends - time.monotonic())
+            if within_s <= 0 or len(account.attempts) >= route.attempts or not self._attempts.may(place):
                 continue
             rest_of = rest, Resuming(account.call, so_far.resumed, reply.pipe)
             try:
-                asked, attempt = await self._attempts.ask(account, place, self._limits.first_token_s, rest_of=rest_of)
+                asked, attempt = await self._attempts.ask(account, place, within_s, rest_of=rest_of)
             except Failed:
                 continue
+            except asyncio.CancelledError:
+                if (stopped := self.interrupted()) is not None:
+                    raise stopped from None
+                raise
             account.answered = attempt
             reply.go_on(asked)
             return True
@@ -290,9 +366,10 @@ class Gateway:
         """End a call: count it and write its receipt."""
         self._live.pop(account.id, None)
         account.outcome = outcome
+        told = {"receipt": account.id, "attempts": [attempt.told() for attempt in account.attempts]}
         if error is not None:
             account.code = error.code
-            error.told = {"receipt": account.id, "attempts": [attempt.told() for attempt in account.attempts]}
+            error.told = told
         if account.admission is not None:
             used = sum(a.usage.input + a.usage.output for a in account.attempts if a.usage is not None)
             account.admission.settle(used)
@@ -300,8 +377,9 @@ class Gateway:
         self.metrics.ended(account)
         try:
             await self.accounts.receipts.record(receipt_of(account))
-        except Unavailable:
+        except Unavailable as unwritten:
             if error is None:
+                unwritten.told = told
                 raise
 
     def _told(self, account: Account, failed: list[IntermodelError]) -> IntermodelError:
@@ -327,7 +405,7 @@ class Gateway:
             finally:
                 kept.readers -= 1
             if kept.error is not None:
-                raise kept.error
+                raise copy.copy(kept.error)  # each caller is told their own receipt
             if not kept.given_up:
                 account.cached = kept.receipt
                 return Replay(self, account, kept)
@@ -384,27 +462,29 @@ class Gateway:
         self._stopping = True
         if self._running:
             await asyncio.wait(set(self._running), timeout=grace_s)
-        left = self._running | self._after
-        for task in left:
-            task.cancel()
-        if left:
-            await asyncio.wait(left, timeout=2)
+        ends = time.monotonic() + 2
+        while (left := self._running | self._after) and (remaining_s := ends - time.monotonic()) > 0:
+            for task in left:  # one that ends may leave an answer to be drained, which is ended then
+                task.cancel()
+            await asyncio.wait(left, timeout=remaining_s)
 
 
-async def _first_to_succeed(
-    tasks: set[asyncio.Task[tuple[Asked, Attempt]]], failed: Callable[[Failed], object]
-) -> tuple[Asked, Attempt]:
-    """The result of the task that ends first without an error. Raises the last error where none does."""
+async def _first_to_succeed(tasks: set[Asking], failed: Callable[[Failed], bool]) -> Asking:
+    """The task that ends first without an error. Raises the last error, or one after which `failed` gives up."""
     waiting = set(tasks)
     while True:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            error = task.exception()
-            if error is None:
-                return task.result()
-            if not waiting or not isinstance(error, Failed):
+        errors = [error for task in done if (error := task.exception()) is not None]
+        if len(errors) < len(done):
+            return next(task for task in done if task.exception() is None)
+        for error in errors if waiting else errors[:-1]:
+            if not isinstance(error, Failed) or not failed(error):
                 raise error
-            failed(error)
+        if not waiting:
+            raise errors[-1]
+
+
+Asking = asyncio.Task[tuple[Asked, Attempt]]
 
 
 def _continues(target: Target) -> bool:

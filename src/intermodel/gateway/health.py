@@ -126,6 +126,11 @@ class Place:
         self._clock = clock
         self._random = random
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether both circuits are closed."""
+        return not (self._server.breaker.until or self._key.until)
+
     def may(self) -> bool:
         """Whether to try it now. In half-open circuits a yes is *the* probe: others get a no until it has ended."""
         server, key = self._server.breaker, self._key
@@ -140,8 +145,9 @@ class Place:
     def first(self) -> None:
         """The first token has come: enough to close the circuits, however long the answer takes."""
         now = self._clock()
-        self._server.breaker.passed(now)
-        self._key.passed(now)
+        for breaker in (self._server.breaker, self._key):
+            if breaker.until:  # it does not count as a success: that is known at the answer's end
+                breaker.passed(now)
 
     def ok(self, first_token_s: float, tokens: int, seconds: float) -> None:
         """The answer came whole: `tokens` of it (0 where it has none) within `seconds` of the request."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from intermodel.engines import Phase, State
@@ -17,6 +19,10 @@ OUTCOMES = ("ok", "left", "broken", "refused", "failed")
 """How a call ends: whole, with the caller gone, with the answer broken off, refused as wrong, or without an answer."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+CODES = 64
+"""So many codes of failed attempts are told apart; the rest are `other`, for an upstream may name any number of them."""
 
 
 class _EngineStates(Collector):
@@ -36,63 +42,102 @@ class _EngineStates(Collector):
         return iter((ready, rss, restarts))
 
 
-class ModelMetrics:
-    """What is counted of one model's calls. Prometheus finds a counter by its labels slowly; this keeps them."""
+class _Times:
+    """A histogram's buckets, counted where only one thread counts: Prometheus's own take a lock each time."""
 
-    def __init__(self, metrics: Metrics, address: str) -> None:
-        self.first = metrics.first.labels(address)
-        self.duration = metrics.duration.labels(address)
-        self.dollars = metrics.dollars.labels(address)
-        self.outcomes = {outcome: metrics.calls.labels(address, outcome) for outcome in OUTCOMES}
-        self.read, self.made = (metrics.tokens.labels(address, kind) for kind in ("input", "output"))
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(_SECONDS) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.counts[bisect_left(_SECONDS, seconds)] += 1
+        self.total += seconds
+
+    @property
+    def buckets(self) -> list[tuple[str, float]]:
+        """Cumulative, as Prometheus's format has them."""
+        bounds = [*map(str, map(float, _SECONDS)), "+Inf"]
+        return list(zip(bounds, accumulate(self.counts), strict=True))
+
+
+class _Counts:
+    """What is counted of one model's calls."""
+
+    __slots__ = ("duration", "first", "made", "nano", "outcomes", "read")
+
+    def __init__(self) -> None:
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+        self.first = _Times()
+        self.duration = _Times()
+        self.read = self.made = self.nano = 0
+
+
+class _Calls(Collector):
+    """All models' counts, made into metrics when Prometheus asks."""
+
+    def __init__(self, counts: Mapping[str, _Counts]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        calls = CounterMetricFamily(
+            "intermodel_calls", "Calls that ended, by model and outcome.", labels=["model", "outcome"]
+        )
+        tokens = CounterMetricFamily("intermodel_tokens", "Tokens, as receipts tell them.", labels=["model", "kind"])
+        dollars = CounterMetricFamily("intermodel_dollars", "US dollars spent.", labels=["model"])
+        first = HistogramMetricFamily(
+            "intermodel_first_token_seconds", "From the call to its first token, or whole answer.", labels=["model"]
+        )
+        duration = HistogramMetricFamily(
+            "intermodel_call_seconds", "From the call to the end of its answer.", labels=["model"]
+        )
+        for address, counted in self._counts.items():
+            for outcome, count in counted.outcomes.items():
+                calls.add_metric([address, outcome], count)
+            tokens.add_metric([address, "input"], counted.read)
+            tokens.add_metric([address, "output"], counted.made)
+            dollars.add_metric([address], counted.nano / 1e9)
+            first.add_metric([address], counted.first.buckets, counted.first.total)
+            duration.add_metric([address], counted.duration.buckets, counted.duration.total)
+        return iter((calls, tokens, dollars, first, duration))
 
 
 class Metrics:
     """One registry for a node; nothing is registered globally, so that two nodes can live in one process."""
 
     def __init__(self, engine_states: Callable[[], Sequence[State]]) -> None:
+        self._counts: defaultdict[str, _Counts] = defaultdict(_Counts)
+        self._codes: set[str] = set()
         self.registry = CollectorRegistry()
         self.registry.register(_EngineStates(engine_states))
-        self.of = functools.cache(functools.partial(ModelMetrics, self))
-        self.calls = Counter(
-            "intermodel_calls", "Calls that ended, by model and outcome.", ["model", "outcome"], registry=self.registry
-        )
+        self.registry.register(_Calls(self._counts))
         self.attempts_failed = Counter(
             "intermodel_attempts_failed",
             "Attempts at a candidate that failed, by model and error code.",
             ["model", "code"],
             registry=self.registry,
         )
-        self.tokens = Counter(
-            "intermodel_tokens", "Tokens that upstreams reported.", ["model", "kind"], registry=self.registry
-        )
-        self.dollars = Counter(
-            "intermodel_dollars", "US dollars spent, as receipts tell them.", ["model"], registry=self.registry
-        )
         self.running = Gauge("intermodel_calls_running", "Calls in progress.", registry=self.registry)
-        self.first = Histogram(
-            "intermodel_first_token_seconds",
-            "From the call to its first token (or its whole answer).",
-            ["model"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.duration = Histogram(
-            "intermodel_call_seconds",
-            "From the call to the end of its answer.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
+
+    def first_token(self, address: str, seconds: float) -> None:
+        """An answer began so long after its call."""
+        self._counts[address].first.observe(seconds)
+
+    def attempt_failed(self, address: str, code: str) -> None:
+        """An attempt at that address failed."""
+        if code not in self._codes:
+            code = code if len(self._codes) < CODES else "other"
+            self._codes.add(code)
+        self.attempts_failed.labels(address, code).inc()
 
     def ended(self, account: Account) -> None:
         """Count a call that is over."""
         answered = account.answered or (account.attempts[-1] if account.attempts else None)
-        counted = self.of(answered.target.address if answered is not None else "")
-        counted.outcomes[account.outcome].inc()
+        counted = self._counts[answered.target.address if answered is not None else ""]
+        counted.outcomes[account.outcome] += 1
         counted.duration.observe(time.monotonic() - account.started)
         if answered is not None and answered.usage is not None:
-            counted.read.inc(answered.usage.input)
-            counted.made.inc(answered.usage.output)
-        if spent := account.spent:
-            counted.dollars.inc(spent / 1e9)
+            counted.read += answered.usage.input
+            counted.made += answered.usage.output
+        counted.nano += account.spent

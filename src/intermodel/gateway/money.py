@@ -19,6 +19,8 @@ _LIMIT = {Kind.CHAT: "max_completion_tokens", Kind.COMPLETION: "max_tokens", Kin
           Kind.MESSAGES: "max_tokens"}  # fmt: skip
 """The field in which each protocol bounds an answer."""
 
+_FIELDS = tuple(dict.fromkeys(("max_tokens", *_LIMIT.values())))
+
 COUNTED = frozenset(_LIMIT) | {Kind.EMBEDDING}
 """Kinds whose use is counted in tokens of text."""
 
@@ -30,22 +32,27 @@ def limited(call: Call, target: Target) -> int:
     """The most tokens that all answers to `call` may have together."""
     if call.kind not in _LIMIT:
         return 0
-    declared = [call.body.get(key) for key in ("max_tokens", "max_completion_tokens", "max_output_tokens")]
-    named = [value for value in declared if isinstance(value, int)]
-    each = min(named) if named else target.output_tokens or OUTPUT_TOKENS
-    return each * choices_of(call)
+    return (_named(call.body) or target.output_tokens or OUTPUT_TOKENS) * choices_of(call)
 
 
 def held(call: Call, tokens: int) -> dict[str, Any]:
     """The call's body, which names `tokens` as the limit of one answer where it named none."""
     field = _LIMIT.get(call.kind)
-    if field is None or any(isinstance(call.body.get(k), int) for k in ("max_tokens", "max_completion_tokens", field)):
+    if field is None or _named(call.body) is not None:
         return call.body
     return call.body | {field: tokens // choices_of(call)}
 
 
+def _named(body: dict[str, Any]) -> int | None:
+    """The limit of one answer that a request sets itself, in whichever field."""
+    named = [value for field in _FIELDS if isinstance(value := body.get(field), int)]
+    return min(named) if named else None
+
+
 def most_read(call: Call) -> int:
     """A bound on the tokens of a request: no tokenizer makes more tokens than there are bytes."""
+    if call.size and Capability.VISION not in call.needs and call.kind in _LIMIT:
+        return call.size + 64
     if call.kind is Kind.IMAGE or call.kind is Kind.SPEECH:
         return len(str(call.body.get("input") or call.body.get("prompt") or "").encode())
     return _bytes_of(call.body) + 64
@@ -69,8 +76,7 @@ def about_read(call: Call) -> int:
 
 def likely(call: Call) -> int:
     """The tokens for which a call is counted until it is known how many they were."""
-    named = call.body.get("max_tokens") or call.body.get("max_completion_tokens") or call.body.get("max_output_tokens")
-    return about_read(call) + (min(named, OUTPUT_TOKENS) if isinstance(named, int) else 0)
+    return about_read(call) + min(_named(call.body) or 0, OUTPUT_TOKENS)
 
 
 def estimated(call: Call, events: int) -> Usage:

@@ -5,22 +5,42 @@ from __future__ import annotations
 import time
 
 from intermodel.accounts import Receipt
+from intermodel.accounts.receipts import Caller as ReceiptCaller
 from intermodel.gateway.account import Account
+from intermodel.governance import Caller
+
+
+def opened_of(account: Account, address: str) -> Receipt:
+    """What is known of a call that `address` is about to answer: its receipt, should this process die meanwhile."""
+    return {
+        "id": account.id,
+        "at": account.at,
+        "caller": _caller(account.caller),
+        "kind": account.call.kind.value,
+        "model": account.call.model,
+        "route": account.call.model if account.route is not None else "",
+        "stream": account.call.stream,
+        "answered": address,
+    }
+
+
+def _caller(caller: Caller) -> ReceiptCaller:
+    return {
+        "token": caller.token_id,
+        "name": caller.name,
+        "user": caller.user,
+        "organisation": caller.organisation,
+    }
 
 
 def receipt_of(account: Account) -> Receipt:
     """Everything that `docs/accounts.md` says of a receipt, as far as it is known by now."""
-    caller, call, answered = account.caller, account.call, account.answered
+    call, answered = account.call, account.answered
     receipt: Receipt = {
         "id": account.id,
         "at": account.at,
         "seconds": time.monotonic() - account.started,
-        "caller": {
-            "token": caller.token_id,
-            "name": caller.name,
-            "user": caller.user,
-            "organisation": caller.organisation,
-        },
+        "caller": _caller(account.caller),
         "kind": call.kind.value,
         "model": call.model,
         "route": call.model if account.route is not None else "",
@@ -34,10 +54,17 @@ def receipt_of(account: Account) -> Receipt:
         "spent": account.spent,
         "wasted": account.wasted,
     }
-    if answered is not None and answered.price is not None:
-        receipt["price"] = answered.price.document
+    if answered is not None:
+        if answered.price is not None:
+            receipt["price"] = answered.price.document
+        if answered.energy is not None:
+            receipt["energy"] = answered.energy
+        elif answered.host:
+            receipt["upstream"] = {"host": answered.host, "model": answered.target.upstream}
     if account.cached:
         receipt["cache"] = account.cached
+    if call.trace:
+        receipt["trace"] = call.trace
     if account.findings:
         receipt["guards"] = [{"kind": kind, "count": count} for kind, count in account.findings.items()]
     if account.content is not None:

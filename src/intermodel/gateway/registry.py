@@ -15,11 +15,12 @@ from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.core import Conflict, IntermodelError, Invalid, NotFound
+from intermodel.gateway.key_rules import admitted
 from intermodel.providers import Provider
 from intermodel.settings import Deployment, Route, Settings
 from intermodel.settings.load import check_routes
 from intermodel.settings.model import Name
-from intermodel.storage import Database, tables
+from intermodel.storage import Database, DataFolder, tables
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class Registry:
         self._database = database
         self._connect = connect
         self._guards = settings.guards.keys()
+        self._variables = settings.key_variables
+        self._keys = DataFolder(settings.data).keys
         connections = {name: connect(name, d) for name, d in settings.deployments.items()}
         self._file = Declared(settings.deployments, settings.routes, connections)
         self._documents: dict[str, Any] = {}
@@ -74,8 +77,12 @@ class Registry:
                 await self._renew()
 
     async def put_deployment(self, name: str, document: Mapping[str, Any]) -> Deployment:
-        """Add or change a deployment. Raises `Invalid` for a wrong document, `Conflict` for a name that is taken."""
+        """Add or change a deployment.
+
+        Raises `Invalid` for a wrong document, `Refused` for a key it may not use, `Conflict` for a name that is taken.
+        """
         deployment = checked(Deployment, name, document)
+        deployment = admitted(deployment, self._file.deployments, self._variables, self._keys)
         async with self._changing:
             await self._renew()
             if name in self.declared.routes:
@@ -89,6 +96,8 @@ class Registry:
         route = checked(Route, name, document)
         async with self._changing:
             await self._renew()
+            if name in self.declared.deployments:
+                raise _taken(name, "a deployment")
             check_routes({**self.declared.routes, name: route}, self.declared.deployments, self._guards)
             await self._put(tables.routes, name, route)
         return route
@@ -151,9 +160,7 @@ class Registry:
         before, self._documents = self._documents, documents
         deployments, routes = dict(self._file.deployments), dict(self._file.routes)
         connections, problems = dict(self._file.connections), {}
-        for name, document in documents["deployments"].items():
-            if self.is_fixed(name):
-                continue
+        for name, document in self._added(documents["deployments"]):
             old = self.declared.connections.get(name)
             try:
                 deployments[name] = checked(Deployment, name, document)
@@ -162,11 +169,17 @@ class Registry:
             except IntermodelError as error:
                 problems[name] = str(error)
                 log.error("deployment cannot be used", extra={"model": name, "reason": str(error)})
-        for name, document in documents["routes"].items():
-            if not self.is_fixed(name):
+        for name, document in self._added(documents["routes"]):
+            try:
                 routes[name] = checked(Route, name, document)
+            except IntermodelError as error:
+                log.error("route cannot be used", extra={"model": name, "reason": str(error)})
         self.declared = Declared(deployments, routes, connections, problems)
         self.version += 1
+
+    def _added(self, documents: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Those of the database; what the file declares since then wins."""
+        return [(name, document) for name, document in documents.items() if not self.is_fixed(name)]
 
 
 def checked(form: type[Form], name: str, document: Mapping[str, Any]) -> Form:

@@ -10,7 +10,8 @@ from intermodel.core import IntermodelError, Upstream
 from intermodel.gateway.account import Account
 from intermodel.gateway.asking import Asked
 from intermodel.gateway.cache import Cache, Kept
-from intermodel.gateway.pipe import Pipe
+from intermodel.gateway.pipe import Pipe, told_inside
+from intermodel.providers.answer import EVENTS
 
 LINGER_S = 0.2
 """How long an upstream may take to close its stream after the answer's end; then its connection is dropped."""
@@ -19,7 +20,7 @@ LINGER_S = 0.2
 class Course(Protocol):
     """What a reply needs of the gateway: to settle, and to go on with another candidate."""
 
-    async def settle(self, reply: Reply, outcome: str) -> None: ...
+    async def settle(self, reply: Reply, outcome: str, error: IntermodelError | None = None) -> None: ...
 
     async def abandon(self, reply: Reply) -> None: ...
 
@@ -53,7 +54,8 @@ class Reply:
         self._timer: asyncio.TimerHandle | None = None
         self._silence_s: float | None = None
         self._reading = False
-        self._late = ""
+        self._lingers = 0.0
+        """Until when the upstream may close, once its answer is whole."""
         self._keeping: tuple[Cache, bytes, Kept] | None = None
 
     def go_on(self, asked: Asked) -> None:
@@ -62,9 +64,13 @@ class Reply:
         self.pipe = asked.pipe
         self.spoken = asked.spoken
         self.head = asked.head
+        self._late = ""
         self.received = 0
         """Events (about as many tokens) that came from it."""
         self._meter = asked.meter
+        self._waits = False
+        """Whether the clock runs until the next event."""
+        self._tail = b""
 
     @property
     def streamed(self) -> bool:
@@ -84,8 +90,12 @@ class Reply:
         """End the answer at `ends` (of the loop's clock), or after a silence of `silence_s` between two pieces."""
         self._silence_s = silence_s
         self._ends = ends
+        self.taken_over()
+        self._timer = asyncio.get_running_loop().call_at(ends, self._expire)
+
+    def taken_over(self) -> None:
+        """The current task reads from here on."""
         self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_at(ends, self._expire, "took too long as a whole")
 
     async def read(self) -> bytes:
         """The next bytes, b"" at the end. The receipt is safe before the last of them are given.
@@ -101,7 +111,7 @@ class Reply:
             self._over = True
             self.account.code = error.code
             self._kept(None, error)
-            await self._settle("broken")
+            await self._settle("broken", error)
             raise
         self._kept(given, None)
         return given
@@ -141,34 +151,49 @@ class Reply:
         """Whether the upstream told of an error inside its stream."""
         return self.pipe is not None and self.pipe.failed
 
-    async def _settle(self, outcome: str) -> None:
+    async def _settle(self, outcome: str, error: IntermodelError | None = None) -> None:
         if not self.settled:
-            await self._course.settle(self, "left" if self.left and outcome == "ok" else outcome)
+            await self._course.settle(self, "left" if self.left and outcome == "ok" else outcome, error)
 
     async def _next(self, pipe: Pipe) -> bytes:
+        if pipe.broken is not None:
+            raise pipe.broken
         data = self.head or await self._read()
         self.head = b""
         if not data:
             given = pipe.end()
             self._over = True
         else:
-            self.received += data.count(b"data:")
+            self._count(data)
             if self.sent is not None:
                 self.sent.append(data)
             if self._meter is not None:
                 await self._meter.pay(data)
-            given = pipe.feed(data)
-        if pipe.done or self._over:
-            await self._settle("broken" if pipe.failed else "ok")
+            given = pipe.feed(data, raises=self.sent is not None)
+        if pipe.broken is not None:
+            return given
+        if pipe.failed and (pipe.done or self._over):
+            await self._settle("broken", told_inside())
+        elif pipe.done or self._over:
+            await self._settle("ok")
         return given
+
+    def _count(self, data: bytes) -> None:
+        """Note the events that begin in `data`, also where their name is cut in two. Comments are none."""
+        seen = self._tail + data
+        self._tail = seen[-4:]
+        events = seen.count(b"data:")
+        self.received += events
+        if events or self.media_type != EVENTS:
+            self._waits = False
 
     async def _read(self) -> bytes:
         if self.settled:
             return await self._linger()
         if self._late:
             raise self._too_late()
-        if self._silence_s is not None:
-            self._rearm()
+        if self._silence_s is not None and not self._waits:
+            self._rearm(self._silence_s)
         self._reading = True
         try:
             return await self.answer.read()
@@ -185,22 +210,26 @@ class Reply:
     async def _linger(self) -> bytes:
         """The end of a connection whose answer is whole already; what goes wrong there is nobody's loss."""
         with contextlib.suppress(IntermodelError, TimeoutError):
-            async with asyncio.timeout(LINGER_S):
+            loop = asyncio.get_running_loop()
+            self._lingers = self._lingers or loop.time() + LINGER_S
+            async with asyncio.timeout_at(self._lingers):
                 return await self.answer.read()
         await self.answer.close()
         return b""
 
-    def _rearm(self) -> None:
+    def _rearm(self, silence_s: float) -> None:
+        """Begin to wait for the next event."""
         assert self._timer is not None
-        assert self._silence_s is not None
         self._timer.cancel()
+        self._waits = True
         loop = asyncio.get_running_loop()
-        silent = loop.time() + self._silence_s
-        late = "fell silent" if silent < self._ends else "took too long as a whole"
-        self._timer = loop.call_at(min(self._ends, silent), self._expire, late)
+        self._timer = loop.call_at(min(self._ends, loop.time() + silence_s), self._expire)
 
-    def _expire(self, late: str) -> None:
-        self._late = late
+    def _expire(self) -> None:
+        is_over = asyncio.get_running_loop().time() >= self._ends
+        if self._reading or is_over:
+            self._late = "took too long as a whole" if is_over else "fell silent"
+        self._waits = False  # the silence was the caller's own, who has not read yet
         if self._reading and self._task is not None:
             self._task.cancel()
 

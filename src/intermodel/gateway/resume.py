@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from intermodel.core import Call, Capability, Kind, Upstream
-from intermodel.protocols import Chunk, Resumed, inbound, is_read, outbound
+from intermodel.gateway.pipe import about_tokens, events_of
+from intermodel.protocols import Chunk, Resumed, inbound, outbound
 from intermodel.protocols.responses_watch import resumed
 
 KEPT_BYTES = 1024**2
@@ -38,14 +39,14 @@ def told_so_far(spoken: Kind, sent: Sequence[bytes]) -> SoFar | None:
     """What the upstream said in `sent`; None where that is not plain text that another can go on with."""
     if sum(map(len, sent)) > KEPT_BYTES:
         return None
-    if not is_read(spoken):
-        found = resumed(b"".join(sent)) if spoken is Kind.RESPONSES else None
+    if spoken is Kind.RESPONSES:  # whose events are numbered
+        found = resumed(b"".join(sent))
         return SoFar(found.text, found) if found and found.text else None
     decoder = outbound(spoken).decoder()
     chunks: list[Chunk] = []
     try:
-        for piece in sent:
-            chunks += decoder.feed(piece)
+        for event in events_of(b"".join(sent)):
+            chunks += decoder.feed(event)
     except Upstream:
         pass  # what came before the error was said all the same
     text = ""
@@ -67,7 +68,7 @@ def continued(call: Call, so_far: SoFar) -> Call:
     """The call that asks for the rest: in chat form, with the words so far as the beginning of the answer."""
     body = inbound(call.kind).request_to_chat(call.body) if call.kind is not Kind.CHAT else call.body
     messages = [*body["messages"], {"role": "assistant", "content": so_far.text}]
-    less = len(so_far.text.encode()) // 4
+    less = about_tokens(so_far.text)
     limits = {key: max(1, body[key] - less) for key in _LIMITS if isinstance(body.get(key), int)}
     return replace(
         call, kind=Kind.CHAT, body=body | {"messages": messages} | limits, needs=call.needs | {Capability.CONTINUES}

@@ -2,7 +2,7 @@
 
 The chat form is OpenAI's chat completions with what other vendors have and it has not, under these names:
 
-- `message.reasoning_content`, `delta.reasoning_content`: what the model thought, as text (as DeepSeek and vLLM name it).
+- `message.reasoning_content`, `delta.reasoning_content`: what the model thought, as text (DeepSeek's and vLLM's name).
 - `message.reasoning_signature`, `delta.reasoning_signature`: the vendor's seal on it, sent back in later turns.
 - `usage` as OpenAI's, plus `prompt_tokens_details.cache_write_tokens`; the vendor's own numbers are not repeated.
 - `message.refusal` and `finish_reason: "content_filter"` for an answer that a filter held back.
@@ -62,7 +62,7 @@ class Inbound(Protocol):
     """A protocol in which callers speak. `asked` is their request in its own form: some of it shapes the answer."""
 
     def request_to_chat(self, body: Body) -> Body:
-        """A request of this protocol in chat form. Raises `Invalid` (`param` names it) for a field without a place there."""
+        """A request of this protocol in chat form. Raises `Invalid`, naming the field that has no place there."""
 
     def answer_from_chat(self, answer: Body, asked: Body) -> Body: ...
 
@@ -73,7 +73,7 @@ class Outbound(Protocol):
     """A protocol in which upstreams are asked."""
 
     def request_from_chat(self, body: Body) -> Body:
-        """A chat request in this protocol. Raises `Invalid`, code `unsupported_field`, naming what has no place here."""
+        """A chat request in this protocol. Raises `Invalid` (`unsupported_field`), naming what has no place here."""
 
     def answer_to_chat(self, answer: Body) -> Body: ...
 

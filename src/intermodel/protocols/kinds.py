@@ -17,15 +17,20 @@ from intermodel.protocols.responses import Responses
 from intermodel.protocols.responses_watch import ResponsesWatch
 from intermodel.protocols.watch import Watch
 
-_CHAT, _MESSAGES = Chat(), Messages()
+_CHAT, _MESSAGES, _RESPONSES = Chat(), Messages(), Responses()
 # completions: their chunks have `text` where chat's have `delta`, and nothing here minds
 _INBOUND: dict[Kind, Inbound] = {
     Kind.CHAT: _CHAT,
     Kind.COMPLETION: _CHAT,
     Kind.MESSAGES: _MESSAGES,
-    Kind.RESPONSES: Responses(),
+    Kind.RESPONSES: _RESPONSES,
 }
-_OUTBOUND: dict[Kind, Outbound] = {Kind.CHAT: _CHAT, Kind.COMPLETION: _CHAT, Kind.MESSAGES: _MESSAGES}
+_OUTBOUND: dict[Kind, Outbound] = {
+    Kind.CHAT: _CHAT,
+    Kind.COMPLETION: _CHAT,
+    Kind.MESSAGES: _MESSAGES,
+    Kind.RESPONSES: _RESPONSES,
+}
 _USAGE: dict[Kind, Callable[[dict[str, Any]], Usage]] = {
     Kind.MESSAGES: anthropic_answer.usage_of,
     Kind.RESPONSES: responses_watch.usage_of,

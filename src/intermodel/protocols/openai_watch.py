@@ -1,7 +1,7 @@
 """Looking at OpenAI's streams of chat and plain completions as they go by.
 
-Source: OpenAI's API reference, "Streaming": events of `data:` lines, an end mark `[DONE]`, usage in a last chunk without
-choices where `stream_options.include_usage` asked for it.
+Source: OpenAI's API reference, "Streaming": events of `data:` lines, an end mark `[DONE]`, usage in a last chunk
+without choices where `stream_options.include_usage` asked for it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,6 @@ Does not know: which provider is chosen and why, who calls, what it costs.
 from intermodel.providers.answer import Answer, Generated
 from intermodel.providers.http import Http
 from intermodel.providers.llamacpp import LlamaCpp
-from intermodel.providers.provider import Provider, connect
+from intermodel.providers.provider import CountsTokens, Provider, connect
 
-__all__ = ["Answer", "Generated", "Http", "LlamaCpp", "Provider", "connect"]
+__all__ = ["Answer", "CountsTokens", "Generated", "Http", "LlamaCpp", "Provider", "connect"]

@@ -31,7 +31,7 @@ FRESH_S = 2.0
 _HEADERS = {"Content-Type": JSON, "Connection": "close"}
 """llama.cpp closes a connection after each stream without saying so, and a kept one holds one of its threads."""
 
-_ASKED_IN = {Kind.CHAT: "messages", Kind.COMPLETION: "prompt", Kind.EMBEDDING: "input"}
+_ASKED_IN = {Kind.CHAT: "messages", Kind.MESSAGES: "messages", Kind.COMPLETION: "prompt", Kind.EMBEDDING: "input"}
 _FIELD = re.compile(r"Field '([\w.]+)'")
 _INPUT = re.compile(r"^\W*(?:prompt|input)\b", re.IGNORECASE)
 _CALLERS_FAULT = re.compile(r"not supported|Unknown|Failed to parse")
@@ -67,6 +67,20 @@ class LlamaCpp:
             return leased
         return Generated(EVENTS if call.stream else JSON, self._mended(leased, wanted, model), leased)
 
+    async def count_tokens(self, call: Call, model: str) -> int:
+        """How many tokens the model would read for `call`, a request of Messages, as llama.cpp counts them."""
+        found = await self._find(model)
+        async with self._engines.lease(found) as endpoint:
+            await self._forget_old_socket(endpoint)
+            response = await self._post(endpoint, "/messages/count_tokens", _encoded(call.body))
+            try:
+                body = await response.error_body()
+            finally:
+                await response.close()
+        if response.status != 200:
+            raise failed(model, call.kind, response.status, body)
+        return int(orjson.loads(body)["input_tokens"])
+
     async def _find(self, address: str) -> Model:
         if model := self._remembered(address):
             return model
@@ -99,7 +113,7 @@ class LlamaCpp:
                 endpoint = await stack.enter_async_context(self._engines.lease(model))
                 await self._forget_old_socket(endpoint)
                 try:
-                    response = await self._post(endpoint, wanted.asked.kind, body)
+                    response = await self._post(endpoint, f"/{wanted.asked.kind.value}", body)
                 except Upstream as error:
                     if is_last or error.code == "upstream_timeout":
                         raise _engine_failed(model.address, error) from error
@@ -111,10 +125,10 @@ class LlamaCpp:
                 return Leased(response, stack.pop_all(), model.address)
         raise AssertionError("the loop returns or raises")
 
-    async def _post(self, endpoint: Endpoint, kind: Kind, body: bytes) -> Response:
+    async def _post(self, endpoint: Endpoint, path: str, body: bytes) -> Response:
         origin = Origin("http://engine/v1", socket=endpoint.socket)
         name = f"The engine of '{endpoint.model.address}'"
-        return await self._http.post(origin, f"/{kind.value}", body, headers=_HEADERS, silence_s=SILENCE_S, name=name)
+        return await self._http.post(origin, path, body, headers=_HEADERS, silence_s=SILENCE_S, name=name)
 
     async def _forget_old_socket(self, endpoint: Endpoint) -> None:
         address = endpoint.model.address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from intermodel.core import Call, Invalid, Kind
 from intermodel.providers.answer import Answer
@@ -25,6 +25,14 @@ class Provider(Protocol):
         Raises `Upstream` if it fails before that and `Invalid` for what can never work. Cancelling the task
         stops the work upstream.
         """
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider that can say how many tokens a request has, without answering it."""
+
+    async def count_tokens(self, call: Call, model: str) -> int:
+        """Of a request in any form that the provider is asked in. Raises as `call` does."""
 
 
 class Factory(Protocol):

@@ -10,6 +10,7 @@ from intermodel.settings.model import (
     Cache,
     Constraints,
     Deployment,
+    Energy,
     Engines,
     GuardTable,
     Limits,
@@ -19,6 +20,7 @@ from intermodel.settings.model import (
     Receipts,
     Route,
     Settings,
+    Telemetry,
 )
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Cache",
     "Constraints",
     "Deployment",
+    "Energy",
     "Engines",
     "GuardTable",
     "Limits",
@@ -35,5 +38,6 @@ __all__ = [
     "Receipts",
     "Route",
     "Settings",
+    "Telemetry",
     "load",
 ]

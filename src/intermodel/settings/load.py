@@ -9,14 +9,16 @@ import difflib
 import os
 import tomllib
 from collections.abc import Collection, Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
+from urllib.parse import unquote
 
 import platformdirs
 from pydantic import BaseModel, ValidationError
 
 from intermodel.core import Invalid
-from intermodel.settings.model import Deployment, Route, Settings
+from intermodel.settings.model import Deployment, Route, Settings, Telemetry
 
 PREFIX = "INTERMODEL_"
 CONFIG = "INTERMODEL_CONFIG"
@@ -59,6 +61,21 @@ def keys(deployment: Deployment, name: str, environ: Mapping[str, str] | None = 
     found += [_file(path, name) for path in deployment.key_file]
     found += [_keyring(entry, name) for entry in deployment.key_keyring]
     return tuple(_one_line(key, name) for key in found) or ("",)
+
+
+def telemetry_headers(telemetry: Telemetry, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The headers for the collector, from their variable. Raises `Invalid` where it is not set or makes no sense."""
+    if not telemetry.headers_env:
+        return {}
+    given = (os.environ if environ is None else environ).get(telemetry.headers_env, "")
+    pairs = [pair.partition("=") for pair in given.split(",") if pair.strip()]
+    if not pairs or not all(name.strip() and sign for name, sign, _ in pairs):
+        raise Invalid(
+            f"The variable {telemetry.headers_env} does not hold headers for the telemetry collector.",
+            hint=f"export {telemetry.headers_env}='name=value,name=value'",
+            code="key_missing",
+        )
+    return {name.strip(): _one_line(unquote(value), "telemetry") for name, _, value in pairs}
 
 
 def _variable(variable: str, name: str, environ: Mapping[str, str]) -> str:
@@ -138,6 +155,8 @@ def _check_environ(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     deployments = values.get("deployments")
     tables = deployments.values() if isinstance(deployments, dict) else ()
     keys = {variable for table in tables if isinstance(table, dict) for variable in _variables(table.get("key_env"))}
+    telemetry = values.get("telemetry")
+    keys |= set(_variables(telemetry.get("headers_env"))) if isinstance(telemetry, dict) else set()
     for name in environ:
         if name.startswith(PREFIX) and name not in known | keys | {CONFIG}:
             near = difflib.get_close_matches(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], n=1)
@@ -191,8 +210,8 @@ def _known(loc: tuple[int | str, ...]) -> list[str]:
 
 
 def check_routes(routes: Mapping[str, Route], deployments: Collection[str], guards: Collection[str]) -> None:
-    """Raises `Invalid` for a route that has a deployment's name, lists another route, weighs a stranger, or asks for a guard
-    that is not declared."""
+    """Raises `Invalid` for a route that has a deployment's name, lists another route, weighs a stranger, or asks for a
+    scorer or guard that is not there."""
     for name, route in routes.items():
         if name in deployments:
             raise Invalid(
@@ -208,6 +227,12 @@ def check_routes(routes: Mapping[str, Route], deployments: Collection[str], guar
             raise Invalid(
                 f"Route '{name}' has a weight for '{min(strange)}', which is no candidate of it.",
                 hint="Add it to 'candidates', or take its weight away.",
+                code="invalid_setting",
+            )
+        if strange := set(route.scorers) - {point.name for point in entry_points(group="intermodel.scorers")}:
+            raise Invalid(
+                f"Route '{name}' asks for the scorer '{min(strange)}', which is not installed.",
+                hint="`finished` and `keeps-schema` are.",
                 code="invalid_setting",
             )
         if unknown := [guard for guard in route.guards if guard not in guards]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -57,11 +58,22 @@ def _long_enough(token: SecretStr) -> SecretStr:
 
 def _several(value: Any) -> Any:
     """One where several may stand."""
-    return (value,) if isinstance(value, str | Path) and value else value or ()
+    if isinstance(value, str | Path):
+        return (value,) if value else ()
+    return tuple(value) if isinstance(value, list) else value or ()
 
 
-Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], BeforeValidator(_several)]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_several)]
+def _whole(value: Any) -> Any:
+    """JSON does not tell 2.0 from 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_SEVERAL = Field(max_length=32)
+Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], _SEVERAL, BeforeValidator(_several)]
+Paths = Annotated[tuple[Path, ...], _SEVERAL, BeforeValidator(_several)]
+WHOLE = BeforeValidator(_whole)
+Count = Annotated[int, Field(ge=1, le=10**12), WHOLE]
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
 Money = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
 """US dollars."""
 
@@ -70,6 +82,10 @@ Ability = Literal[
     "speech", "image", "continues",
 ]  # fmt: skip
 """Words for what a model can do; `core.Capability` says what each means."""
+
+
+_HOSTS = {"anthropic": "api.anthropic.com", "gemini": "generativelanguage.googleapis.com"}
+"""Where providers that have a server of their own are asked."""
 
 
 class Table(BaseModel):
@@ -100,11 +116,11 @@ class Price(Table):
 class Rate(Table):
     """How much may be asked of something in a minute, and at once."""
 
-    requests_per_minute: int | None = Field(None, ge=1)
+    requests_per_minute: Count | None = None
     """Requests in any 60 seconds. None: no limit."""
-    tokens_per_minute: int | None = Field(None, ge=1)
+    tokens_per_minute: Count | None = None
     """Tokens, read and made, in any 60 seconds. None: no limit."""
-    at_once: int | None = Field(None, ge=1)
+    at_once: Count | None = None
     """Calls in progress. None: no limit."""
 
 
@@ -116,7 +132,7 @@ class Deployment(Table):
     model: str = Field("", max_length=512)
     """The model's name at that server. Empty: the deployment's own name."""
     provider: str = "openai"
-    """Wire format: `openai` for any OpenAI-compatible server, `anthropic`, `gemini`; `echo` answers with the question."""
+    """Wire format: `openai` for any OpenAI-compatible server, `anthropic`, `gemini`; `echo` repeats the question."""
     speaks: frozenset[Literal["responses"]] = frozenset()
     """Further protocols of an OpenAI-compatible server that are passed through instead of translated."""
     key_env: Names = ()
@@ -127,9 +143,9 @@ class Deployment(Table):
     """Name in the system's keyring, service `intermodel`, of the server's key, or several."""
     private: bool = False
     """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
-    context_length: int | None = Field(None, gt=0)
+    context_length: Count | None = None
     """Tokens that fit into one call, where known."""
-    output_tokens: int | None = Field(None, gt=0)
+    output_tokens: Count | None = None
     """Most tokens of one answer, where known. A call under a budget that sets no limit itself is held to it."""
     capabilities: frozenset[Ability] = frozenset()
     """What the model can do. Empty: unknown, and nothing is refused for it but `continues`, which must be stated."""
@@ -141,12 +157,17 @@ class Deployment(Table):
     """What it charges. None: looked up in the public list (genai-prices) by server and model."""
     rate: Rate = Rate()
     """What may be asked of it."""
-    timeout_s: float = Field(600, gt=0)
+    timeout_s: Seconds = 600
     """Longest silence accepted from the server, before its first byte or between two."""
     when_client_leaves: Literal["cancel", "drain"] = "cancel"
     """`cancel` stops the work at once; `drain` reads the answer to its end, for the exact bill."""
     script: Path | None = None
     """For `echo`: a JSON file with the answers to give in turn."""
+
+    @cached_property
+    def host(self) -> str:
+        """Of its server; empty where it has none, or is the provider's own."""
+        return urlsplit(self.base_url).hostname or _HOSTS.get(self.provider, "")
 
     @model_validator(mode="after")
     def _complete(self) -> Deployment:
@@ -160,19 +181,19 @@ class Constraints(Table):
 
     capabilities: frozenset[Ability] = frozenset()
     """Abilities that every candidate must state, whatever the call needs."""
-    regions: tuple[str, ...] = ()
+    regions: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=64)
     """Regions, of which a candidate must be in one. Empty: anywhere."""
     price_input: Money | None = None
     """Most dollars for a million tokens read."""
     price_output: Money | None = None
     """Most dollars for a million tokens made."""
-    energy_joules: float | None = Field(None, gt=0)
+    energy_joules: float | None = Field(None, gt=0, le=1e12)
     """Most joules for a thousand tokens made, as measured or estimated."""
-    verdict: str = ""
+    verdict: str = Field("", max_length=200)
     """Purpose (`commercial`, `research`, ...) that the licences along the model's lineage must allow."""
-    openness: str = ""
+    openness: str = Field("", max_length=200)
     """Least openness, as the record grades it (`open access`, `open source`)."""
-    tier: int | None = Field(None, ge=0, le=5)
+    tier: Annotated[int, Field(ge=0, le=5), WHOLE] | None = None
     """Highest tier of harm."""
 
 
@@ -183,18 +204,18 @@ class Route(Table):
     """Models or deployments of this node. For the order `fixed`, best first."""
     order: Literal["fixed", "weighted", "cheapest", "fastest", "best"] = "fixed"
     """`weighted` draws by `weights`; `fastest` by measured first token and rate; `best` by measured quality."""
-    weights: dict[Name, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    weights: dict[Name, Annotated[float, Field(ge=0, le=1e6)]] = Field(default_factory=dict, max_length=32)
     """For `weighted`: a candidate's share. One that is not named has 1."""
     require: Constraints = Constraints()
-    attempts: int = Field(4, ge=1, le=32)
+    attempts: Annotated[int, Field(ge=1, le=32), WHOLE] = 4
     """Most attempts for one call, over all candidates."""
-    within_s: float = Field(600, gt=0)
+    within_s: Seconds = 600
     """Longest time from the call to its first token, over all attempts."""
-    first_token_s: float | None = Field(None, gt=0)
+    first_token_s: Seconds | None = None
     """Longest wait for the first token of one attempt. None: `limits.first_token_s`."""
-    silence_s: float | None = Field(None, gt=0)
+    silence_s: Seconds | None = None
     """Longest silence between two tokens. None: the deployment's `timeout_s`."""
-    total_s: float | None = Field(None, gt=0)
+    total_s: Seconds | None = None
     """Longest time for the whole answer. None: `limits.call_s`."""
     hedge: float | None = Field(None, gt=0, lt=1)
     """Start the next candidate when the first token is later than this quantile of the past ones. None: never."""
@@ -202,9 +223,11 @@ class Route(Table):
     """Try the next candidate also where one's content filter refused."""
     continues: bool = True
     """Go on with another candidate where one breaks off in plain text and the other can continue it."""
-    cache_s: float | None = Field(None, gt=0)
+    cache_s: Seconds | None = None
     """Keep answers this long and give them to equal calls of the same organisation. None: no cache."""
-    guards: tuple[Name, ...] = ()
+    scorers: tuple[Name, ...] = ()
+    """Judges of its answers, for the order `best`: `finished`, `keeps-schema`, or those of other packages."""
+    guards: tuple[Name, ...] = Field((), max_length=32)
     """Guards that look at its calls and answers, in order."""
 
 
@@ -230,7 +253,7 @@ class Budget(Table):
 
 
 class RateLimit(Rate):
-    """How much callers may ask: `[rate_limits.NAME]`. It binds whoever it names; with no one named, every token by itself."""
+    """How much may be asked: `[rate_limits.NAME]`. It binds whom it names; with no one named, every token by itself."""
 
     token: str = Field("", max_length=200)
     """The id or name of one token."""
@@ -264,13 +287,39 @@ class GuardTable(Table):
     """A look at the text of calls and answers: `[guards.NAME]`."""
 
     provider: str = "sensitive-data"
-    """What looks: `sensitive-data` finds secrets and personal data by form, `hidden-text` invisible and disguised text."""
+    """What looks: `sensitive-data` (secrets, personal data), `hidden-text` (invisible or posing text), or another."""
     actions: dict[str, Literal["allow", "mask", "refuse"]] = Field(default_factory=dict)
-    """What to do about each kind or group of kinds found: `{secrets = "refuse", email = "mask", "*" = "allow"}`. Default: mask."""
+    """What to do about a kind, or a group of kinds: `{secrets = "refuse", email = "allow", "*" = "mask"}`."""
     on: tuple[Literal["request", "answer"], ...] = ("request", "answer")
     """Where it looks."""
     options: dict[str, Any] = Field(default_factory=dict)
     """What a guard of another package asks for; those that ship take none."""
+
+
+class Telemetry(Table):
+    """An OpenTelemetry collector that is told of every call: `[telemetry]`. Needs the extra `otel`."""
+
+    endpoint: Annotated[str, AfterValidator(_base_url)] = ""
+    """Its address (OTLP over HTTP), such as `http://127.0.0.1:4318`; `/v1/traces` and `/v1/metrics` are added."""
+    private: bool = False
+    """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
+    headers_env: str = Field("", max_length=200)
+    """Environment variable that holds headers for it, as `OTEL_EXPORTER_OTLP_HEADERS` does: `name=value,name=value`."""
+    service: str = Field("intermodel", min_length=1, max_length=200)
+    """The `service.name` under which this node appears."""
+    content: bool = False
+    """Send prompts and answers too, where `receipts.store_content` keeps them."""
+
+
+class Energy(Table):
+    """What is known of the electricity that models use: `[energy]`. docs/energy.md says what is made of it."""
+
+    watts_per_core: float | None = Field(None, gt=0, le=1000)
+    """What one busy logical core of this machine draws, in watts. None: 3.84, from 2.76 to 4.26, as in large clouds."""
+    grams_per_kwh: float = Field(458.29, ge=0, le=5000)
+    """Grams of CO2e for a kilowatt hour used here. The world's mean unless you say better (EcoLogits 0.11.3, `WOR`)."""
+    zone: str = Field("", pattern=r"^([A-Z]{3})?$")
+    """Country (ISO 3166-1 alpha-3) in which vendors are taken to run. Empty: where EcoLogits takes each of them to."""
 
 
 class Limits(Table):
@@ -342,6 +391,8 @@ class Settings(Table):
     """Further host names under which the node may be addressed; others get 421 (against DNS rebinding)."""
     token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
     """A bearer token to accept besides those of `intermodel tokens`. Set it as INTERMODEL_TOKEN, not in a file."""
+    key_variables: tuple[Annotated[str, Field(min_length=1)], ...] = ("*_API_KEY",)
+    """Variables from which deployments that are declared while the node runs may take a key; `*`: anything."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severity that is logged. Prompts, answers and tokens are never logged."""
     log_format: Literal["text", "json"] = "text"
@@ -352,6 +403,8 @@ class Settings(Table):
     """Redis URL, for rate limits that hold over several processes. None: each process counts by itself."""
     receipts: Receipts = Receipts()
     cache: Cache = Cache()
+    energy: Energy = Energy()
+    telemetry: Telemetry = Telemetry()
     deployments: dict[Name, Deployment] = Field(default_factory=dict)
     routes: dict[Name, Route] = Field(default_factory=dict)
     budgets: dict[Name, Budget] = Field(default_factory=dict)

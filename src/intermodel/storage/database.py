@@ -98,6 +98,7 @@ def _engine(url: str, default: Path) -> AsyncEngine:
     if backend == "sqlite":
         engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": 15})
         event.listen(engine.sync_engine, "connect", _sqlite_pragmas)
+        event.listen(engine.sync_engine, "invalidate", _roll_back)
         return engine
     if backend == "postgresql":
         if sslmode := parsed.query.get("sslmode"):  # libpq's word for what asyncpg calls ssl
@@ -115,6 +116,17 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _roll_back(connection: Any, _record: Any, error: BaseException | None) -> None:
+    """End the transaction of a task that was cancelled in the midst of it.
+
+    Its connection is closed after this; but SQLite keeps a closed connection, and its lock on the whole database, as
+    long as Python keeps a cursor of it, which may be until the next garbage collection.
+    """
+    if error is not None:
+        with contextlib.suppress(Exception):  # it is as broken as it may be
+            connection.rollback()
 
 
 def _migrate(connection: Connection) -> None:

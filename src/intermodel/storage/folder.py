@@ -37,6 +37,11 @@ class DataFolder:
         return self.path / "logs"
 
     @property
+    def keys(self) -> Path:
+        """Key files that deployments may name which are declared while the node runs."""
+        return self.path / "keys"
+
+    @property
     def journal(self) -> Path:
         return self.path / "journal"
 
@@ -47,7 +52,7 @@ class DataFolder:
     def prepare(self) -> None:
         """Make the folder, readable by its owner alone, and check that it can be written and has room."""
         try:
-            for folder in (self.path, self.blobs, self.models, self.logs, self.journal):
+            for folder in (self.path, self.blobs, self.models, self.logs, self.journal, self.keys):
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise self._unusable(error) from None

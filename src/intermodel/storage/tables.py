@@ -97,7 +97,7 @@ budget_windows = Table(
     Column("spent", BigInteger, nullable=False),
     Column("leased", BigInteger, nullable=False),
 )
-"""What a budget's day, month or whole life (`span`: 2026-11-20, 2026-11, all) has spent, and what processes hold of it."""
+"""What a budget has spent in its day, month or whole life (`span`: 2026-11-20, 2026-11, all); what processes hold."""
 
 budget_leases = Table(
     "budget_leases",
