@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -174,8 +175,11 @@ class TestEstimated:
         assert estimated(host, model, tokens, 1.0, zone) is None
 
     def test_other_loggers_stay_what_they_were(self) -> None:
-        estimated("api.openai.com", "gpt-4o", 1, 1.0)
-        assert logging.getLoggerClass() is logging.Logger
+        program = (
+            "import logging; from intermodel.accounts.energy import estimated; "
+            "assert estimated('api.openai.com', 'gpt-4o', 1, 1.0); assert logging.getLoggerClass() is logging.Logger"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)
 
 
 class TestLearned:

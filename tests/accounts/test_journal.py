@@ -82,25 +82,21 @@ def test_a_process_never_writes_into_another_ones_segment(tmp_path: Path) -> Non
 
 
 class Full(Journal):
-    """A journal whose disk takes only so many bytes more."""
+    """A journal whose disk can be full."""
 
-    room = 10**9
+    full = False
 
-    def _put(self, line: bytes) -> int:
-        if len(line) > self.room:
-            self._torn = True
-            os.write(self._file, line[: self.room])
-            self.room = 0
+    def _begin_segment(self, line_bytes: int = 0) -> None:
+        if self.full:
             raise OSError(28, "No space left on device")
-        self.room -= len(line)
-        return super()._put(line)
+        super()._begin_segment(line_bytes)
 
 
 def test_a_full_disk_and_its_end(tmp_path: Path) -> None:
-    journal = Full(tmp_path)
+    journal = Full(tmp_path, segment_bytes=40)  # room for one line
     journal.open()
+    journal.full = True
     journal.write(b"R", b'{"n": 0}')
-    journal.room = 15
     with pytest.raises(Unavailable, match="cannot be written") as caught:
         journal.write(b"R", b'{"n": 1}', owe=True)
     assert caught.value.code == "receipts_unavailable"
@@ -110,7 +106,7 @@ def test_a_full_disk_and_its_end(tmp_path: Path) -> None:
     assert payloads(journal) == [b'{"n": 0}']
     with pytest.raises(Unavailable):
         journal.retry()
-    journal.room = 10**9
+    journal.full = False
     journal.retry()
     assert not journal.failing
     journal.write(b"R", b'{"n": 3}')

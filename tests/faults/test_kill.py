@@ -189,10 +189,9 @@ def test_a_full_disk(disk: Path, tmp_path: Path) -> None:
         assert done.returncode == 5, done.stderr
         assert "Traceback" not in done.stderr
         body = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
-        for _ in range(60):  # more lines than the last pages of journal and log may still take
+        for _ in range(60):  # more lines of log than the last page of its file may still take
             answer = httpx2.post(f"{node.api}/chat/completions", json=body, headers=node.headers)
-        # no receipt, no answer
-        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "receipts_unavailable")
+            assert answer.status_code == 200, "receipts have room that was taken beforehand"
         assert node.stop() == 0
     done = intermodel("up", "--port", "0", *where)
     assert done.returncode == 5

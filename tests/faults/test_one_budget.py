@@ -61,7 +61,7 @@ def rows(folder: Path, query: str) -> list[Any]:
 
 
 async def ask(client: httpx2.AsyncClient, node: Up, number: int) -> tuple[int, str]:
-    """The status and receipt of one call: every second one a stream, of every fifth of which the client leaves early."""
+    """The status and receipt of one call: every second one a stream, a fifth of which the client leaves early."""
     body = {
         "model": "chat",
         "messages": [{"role": "user", "content": f"question {number}"}],

@@ -72,6 +72,24 @@ async def test_writers_at_once_all_succeed(database: Database) -> None:
     assert await count(database) == 20
 
 
+async def test_a_writer_that_is_cancelled_leaves_no_lock(database: Database) -> None:
+    async def write(number: int) -> None:
+        async with database.begin() as db:
+            await db.execute(insert(tokens).values(row(number)))
+            await db.execute(select(tokens))
+
+    kept: list[Any] = []  # with their tracebacks, which hold the connections' cursors
+    for number in range(60):
+        task = asyncio.create_task(write(number))
+        await asyncio.sleep(number / 15_000)
+        task.cancel()
+        kept += await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(5):
+            await write(1000 + number)
+    assert any(isinstance(result, asyncio.CancelledError) for result in kept)
+    assert await count(database) >= 60
+
+
 async def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
     async with database.begin() as db:
         await db.execute(text("UPDATE alembic_version SET version_num = '9999'"))

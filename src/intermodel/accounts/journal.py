@@ -4,15 +4,17 @@ A line is `K LLLLLLLL CCCCCCCC PAYLOAD\\n`: its kind, the payload's length in by
 both in hexadecimal, and the payload, which is JSON without a line break in it. A line that was cut off by a crash
 does not match, and is passed over. Lines lie in numbered segments; a process never adds to a segment of another.
 
-A line goes out with one `write` of its own: that costs less than a future and a turn of the event loop (1.8 against
-2 to 4 µs), and its outcome is known at once. What is shared by all who wait is the one expensive step, `fdatasync`.
+A segment's file is given its whole room on the disk when it is begun, and mapped into memory: a line is copied there
+and is the kernel's from that moment on, without a system call (which costs 5 to 10 µs under load, the copy less than
+one), and a full disk is met between two segments and never in the middle of one. What is shared by all who wait is the
+one expensive step, `fdatasync`. Source: mmap(2), MAP_SHARED; posix_fallocate(3).
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
+import mmap
 import os
 import secrets
 import zlib
@@ -26,7 +28,6 @@ from intermodel.core import Unavailable
 
 log = logging.getLogger(__name__)
 
-SEGMENT_BYTES = 16 * 1024**2
 OWED_BYTES = 64 * 1024**2
 """Lines that could not be written are kept in memory up to this size, to be written when the disk takes them."""
 _HEAD = 20  # "K LLLLLLLL CCCCCCCC "
@@ -50,7 +51,7 @@ class Entry(NamedTuple):
 class Journal:
     """The journal of one process, in a folder that it alone has. `open()` before use and `close()` after."""
 
-    def __init__(self, folder: Path, *, power: bool = False, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: Path, *, power: bool = False, segment_bytes: int = 1024**2) -> None:
         """`power`: `synced()` waits until lines are safe from a power cut, and not only from `kill -9`."""
         self._folder = folder
         self._power = power
@@ -58,7 +59,7 @@ class Journal:
         self._file = -1
         self._segment = 0
         self._end = 0
-        self._torn = False
+        self._map: mmap.mmap | None = None
         self._owed: list[bytes] = []
         self._unsynced: list[asyncio.Future[None]] = []
         self._sync: asyncio.Task[None] | None = None
@@ -96,7 +97,11 @@ class Journal:
             raise _unwritable(error) from None
 
     def close(self) -> None:
-        if self._file >= 0:
+        """Give back the room that was not used."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+            os.ftruncate(self._file, self._end)
             os.close(self._file)
             self._file = -1
 
@@ -108,8 +113,8 @@ class Journal:
         """
         line = b"%b %08x %08x %b\n" % (kind, len(payload), zlib.crc32(payload, zlib.crc32(kind)), payload)
         try:
-            if self._owed or self._torn:
-                self._mend()
+            if self._owed:
+                self._settle()
             return self._put(line)
         except OSError as error:
             if owe:
@@ -119,7 +124,7 @@ class Journal:
     def retry(self) -> None:
         """Write what is owed. Raises `Unavailable` while that is not possible."""
         try:
-            self._mend()
+            self._settle()
         except OSError as error:
             raise _unwritable(error) from None
 
@@ -160,26 +165,22 @@ class Journal:
             left = (self._end if segment == self._segment else os.fstat(file.fileno()).st_size) - offset
             file.seek(offset)
             data = file.read(max(0, min(limit, left)))
-            while b"\n" not in data and (more := file.read(min(len(data), left - len(data)))):
+            while b"\n" not in data and b"\0" not in data and (more := file.read(min(len(data), left - len(data)))):
                 data += more  # a line longer than the limit
         return data[: data.rfind(b"\n") + 1]
 
     def _put(self, line: bytes) -> int:
-        self._torn = True  # until it is known to be whole
-        if os.write(self._file, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._torn = False
-        segment = self._segment
-        self._end += len(line)
-        if self._end >= self._segment_bytes:
-            self._rotate()
-        return segment
+        end = self._end + len(line)
+        if self._map is None or end > len(self._map):
+            self._begin_segment(len(line))
+            end = len(line)
+        assert self._map is not None
+        self._map[self._end : end] = line
+        self._end = end
+        return self._segment
 
-    def _mend(self) -> None:
-        """Cut off what is left of a line that failed, and write what is owed."""
-        if self._torn:
-            os.ftruncate(self._file, self._end)
-            self._torn = False
+    def _settle(self) -> None:
+        """Write what is owed."""
         while self._owed:
             self._put(self._owed[0])
             del self._owed[0]
@@ -190,20 +191,22 @@ class Journal:
         else:
             log.error("a receipt is lost: the disk takes none, and too many wait in memory")
 
-    def _rotate(self) -> None:
+    def _begin_segment(self, line_bytes: int = 0) -> None:
+        """A new segment, with room for a line of that length at least. Raises `OSError`, having changed nothing."""
+        number, room = self._segment + 1, max(self._segment_bytes, line_bytes)
+        path = self._path(number)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            if self._power:
-                os.fdatasync(self._file)
-            self._begin_segment()
-        except OSError as error:
-            log.warning("the journal stays in its segment: %s", error)
-
-    def _begin_segment(self) -> None:
-        number = self._segment + 1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        file = os.open(self._path(number), flags, 0o600)
+            os.posix_fallocate(file, 0, room)
+            mapped = mmap.mmap(file, room)
+        except OSError:
+            os.close(file)
+            path.unlink()
+            raise
+        if self._power and self._file >= 0:
+            os.fdatasync(self._file)
         self.close()
-        self._file, self._segment, self._end = file, number, 0
+        self._file, self._map, self._segment, self._end = file, mapped, number, 0
         if self._power:
             _sync_folder(self._folder)
 

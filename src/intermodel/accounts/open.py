@@ -56,7 +56,7 @@ async def open_accounts(
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     power = settings.receipts.sync == "power"
-    journal = Journal(folder, power=power)
+    journal = Journal(folder, power=power, segment_bytes=settings.receipts.journal_bytes)
     budgets = Budgets(database, journal, settings.budgets, clock=clock)
     mover = Mover(database, journal, budgets)
     energy = Power(settings.energy, cpu_seconds)
