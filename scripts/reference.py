@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -89,12 +89,14 @@ def _default(name: str, field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
+    if isinstance(default, tuple) and default:
+        return ", ".join(f"`{one}`" for one in default)
     return "none" if default in (None, "", (), frozenset(), {}) else f"`{default}`".replace("True", "true")
 
 
 def _type(annotation: Any) -> str:
     origin, inner = get_origin(annotation), [a for a in get_args(annotation) if a is not type(None)]
-    if origin in (Union, types.UnionType):
+    if origin in (Union, types.UnionType, Annotated):
         return _type(inner[0])
     if origin in (tuple, frozenset):
         return f"list of {_type(inner[0])}s"

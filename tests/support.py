@@ -68,7 +68,8 @@ def running(settings: Settings) -> Iterator[Running]:
     stop: list[Any] = []
 
     async def serve() -> None:
-        with socket.socket() as listener:
+        # named TCP, so that asyncio knows to send small pieces at once (TCP_NODELAY); uvloop always does
+        with socket.socket(proto=socket.IPPROTO_TCP) as listener:
             listener.bind(("127.0.0.1", 0))
             async with build(settings) as node:
                 server = _Server(server_config(node.app, settings.limits, timeout_graceful_shutdown=1))

@@ -53,7 +53,7 @@ class Upstream:
                     assert request.transport is not None
                     request.transport.close()
                     return response
-                await asyncio.sleep(60 if how == "hang" else 0.02 if how == "slow" else 0)
+                await asyncio.sleep(60 if how == "hang" else 0.02 if how.startswith("slow") else 0)
                 await response.write(piece)
         except (ConnectionResetError, asyncio.CancelledError):
             self.left.set()
@@ -106,6 +106,7 @@ def script(how: str) -> list[bytes | None]:
         "error-later": [ROLE, delta("one "), event({"error": {"message": "tired", "code": "tired"}})],
         "no-done": [ROLE, delta("one "), delta(None, "stop")],
         "unfinished": [ROLE, delta("one ")],
+        "slow-100": [ROLE, *(delta(f"{i} ") for i in range(100)), delta(None, "stop"), DONE],
         "slow": [ROLE, *(delta(f"{i} ") for i in range(500)), delta(None, "stop"), DONE],
     }
     return scripts.get(how, [ROLE, delta("one "), delta("two"), delta(None, "stop"), USAGE, DONE])

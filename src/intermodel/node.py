@@ -9,19 +9,19 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from starlette.types import ASGIApp
-
 from intermodel.accounts import RateLimits, open_accounts
 from intermodel.engines import Engines, Library, watch_folder
-from intermodel.gateway import Cache, Catalog, Gateway, Metrics, Registry
+from intermodel.gateway import Cache, Catalog, Gateway, Metrics, Registry, load_scorers, telling
 from intermodel.governance import Tokens
 from intermodel.guards import load
 from intermodel.providers import Http, LlamaCpp, connect
 from intermodel.settings import Settings
-from intermodel.settings.load import keys
+from intermodel.settings.load import keys, telemetry_headers
 from intermodel.storage import Blobs, Database, DataFolder
 from intermodel.web import Services, build_app
+from intermodel.web.app import Guard
 from intermodel.web.auth import Auth
+from intermodel.web.told import Tell, to_logging
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +40,19 @@ class Node:
     gateway: Gateway
     tokens: Tokens
     auth: Auth
-    app: ASGIApp
+    app: Guard
     new_token: str | None
 
 
 @contextlib.asynccontextmanager
-async def build(settings: Settings, environ: Mapping[str, str] | None = None) -> AsyncIterator[Node]:
+async def build(
+    settings: Settings, environ: Mapping[str, str] | None = None, tell: Tell = to_logging
+) -> AsyncIterator[Node]:
     """A node in `settings.data`, open for the length of the block; everything it started has ended after it.
 
-    `environ` is where the deployments' keys are looked up (default: the process's own). Raises `Conflict` if
-    another node holds the folder, `Unavailable` if folder or database cannot be used, `Invalid` for settings
-    that contradict the world.
+    `environ` is where the deployments' keys are looked up (default: the process's own); `tell` is told of each request
+    that was answered. Raises `Conflict` if another node holds the folder, `Unavailable` if folder or database cannot
+    be used, `Invalid` for settings that contradict the world.
     """
     folder = DataFolder(settings.data)
     folder.prepare()
@@ -80,11 +82,27 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
             ),
             settings,
         )
-        accounts = await stack.enter_async_context(open_accounts(settings, database, folder.path / "journal"))
+        metrics = Metrics(engines.states)
+        hear = await stack.enter_async_context(
+            telling(
+                settings.telemetry,
+                telemetry_headers(settings.telemetry, environ),
+                http,
+                folder.node_id(),
+                lambda: registry.declared.deployments,
+                metrics.registry,
+            )
+        )
+        accounts = await stack.enter_async_context(
+            open_accounts(settings, database, folder.journal, cpu_seconds=engines.cpu_seconds)
+        )
+        if hear is not None:
+            accounts.receipts.listeners.append(hear)
         redis_url = settings.redis.get_secret_value() if settings.redis else None
         rate_limits = RateLimits(settings.rate_limits, redis_url)
         stack.push_async_callback(rate_limits.close)
-        catalog = Catalog(library, engines, registry, accounts.prices, lambda _: None)
+        catalog = Catalog(library, engines, registry, accounts.prices, accounts.power.joules)
+        stack.push_async_callback(catalog.close)
         gateway = Gateway(
             catalog,
             registry,
@@ -92,13 +110,14 @@ async def build(settings: Settings, environ: Mapping[str, str] | None = None) ->
             accounts,
             rate_limits,
             {name: (load(name, table), frozenset(table.on)) for name, table in settings.guards.items()},
+            load_scorers(),
             settings.limits,
             Cache(settings.cache.bytes),
-            Metrics(engines.states),
+            metrics,
         )
         stack.push_async_callback(gateway.stop, 0)
         auth = Auth(tokens, folder.secret())
-        app = build_app(Services(settings, gateway, engines, database, auth))
+        app = build_app(Services(settings, gateway, engines, database, auth, tokens, tell))
         yield Node(settings, folder, database, library, engines, gateway, tokens, auth, app, new_token)
 
 

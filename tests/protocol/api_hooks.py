@@ -21,9 +21,10 @@ def _deployment(body: dict[str, Any]) -> None:
 
 
 def _route(body: dict[str, Any]) -> None:
-    """Routes do not nest, weigh their own candidates, and ask for guards that are declared; prices have nine places."""
+    """Routes do not nest, weigh their own candidates, and name guards and scorers that are there; money is exact."""
     body["candidates"] = [name for name in body["candidates"] if name != "fast"] or ["echo"]
-    body.pop("guards", None)
+    for field in ("guards", "scorers"):
+        body.pop(field, None)
     body["weights"] = {name: w for name, w in (body.get("weights") or {}).items() if name in body["candidates"]}
     for field in ("price_input", "price_output"):
         (body.get("require") or {}).pop(field, None)

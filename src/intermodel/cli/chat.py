@@ -14,11 +14,11 @@ import orjson
 import typer
 
 from intermodel.cli.local import tokens_of
+from intermodel.cli.node import Url, address_of
 from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
 from intermodel.core import Invalid, NotFound, Unavailable, Upstream
 from intermodel.providers.http import Http, Origin, Response
 from intermodel.settings import Settings
-from intermodel.storage import DataFolder
 
 DEFAULT_MODEL = "intermodel/pebble"
 PATIENCE_S = 3600.0
@@ -39,9 +39,7 @@ def chat(
     question: Annotated[str | None, typer.Argument(help="Ask this and end; '-' reads it from standard input.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="Address or route.")] = DEFAULT_MODEL,
     system: Annotated[str | None, typer.Option(help="Instructions that come before the conversation.")] = None,
-    url: Annotated[
-        str | None, typer.Option(help="A node elsewhere; needs INTERMODEL_TOKEN.", show_default=False)
-    ] = None,
+    url: Url = None,
     data: Data = None,
     config: Config = None,
     as_json: Json = False,
@@ -77,15 +75,7 @@ def chat(
 
 async def _reach(settings: Settings, url: str | None) -> tuple[str, str]:
     """Address of the API and a token for it: the given one, or one made for this conversation."""
-    if url is not None and settings.token is None:
-        raise Invalid("A node elsewhere needs a token.", hint="export INTERMODEL_TOKEN=... and try again.")
-    if url is not None and "://" not in url:
-        raise Invalid(f"'{url}' is no address.", hint=f"Write http://{url} or https://{url}.")
-    base = url.rstrip("/").removesuffix("/v1") if url else DataFolder(settings.data).url()
-    if base is None:
-        raise Unavailable(
-            f"No node runs on {settings.data}.", hint="Start one with `intermodel up`, in another terminal."
-        )
+    base = address_of(settings, url)
     if settings.token is not None:
         return f"{base}/v1", settings.token.get_secret_value()
     async with tokens_of(settings) as tokens:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from intermodel.cli import chat, doctor, models, tokens, up, version
+from intermodel.cli import budgets, chat, deployments, doctor, models, receipts, routes, tokens, top, up, version
 from intermodel.cli.output import EXIT_INTERRUPTED, fail
 from intermodel.core import IntermodelError
 
@@ -55,7 +55,12 @@ def _options(
 
 app.command()(up.up)
 app.command()(chat.chat)
+app.command()(top.top)
 app.add_typer(models.app, name="models")
+app.add_typer(deployments.app, name="deployments")
+app.add_typer(routes.app, name="routes")
+app.add_typer(budgets.app, name="budgets")
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(tokens.app, name="tokens")
 app.command()(doctor.doctor)
 app.command()(version.version)

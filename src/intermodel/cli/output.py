@@ -26,7 +26,10 @@ from intermodel.settings import Settings, load
 
 T = TypeVar("T")
 
-out = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+WIDE = 200
+"""Columns of tables that go to a file or a pipe, where nothing is cut off to fit a screen."""
+
+out = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder.", show_default=False)]

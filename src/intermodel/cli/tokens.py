@@ -53,13 +53,22 @@ def list_(data: Data = None, config: Config = None, as_json: Json = False) -> No
 def create(
     name: Annotated[str, typer.Argument(help="What it is for; shown in lists.")],
     expires: Annotated[str | None, typer.Option(help="Ends after 90m, 12h or 30d.", show_default="never")] = None,
+    user: Annotated[str, typer.Option(help="Whose it is: budgets and limits may name them.", show_default=False)] = "",
+    organisation: Annotated[str, typer.Option(help="The organisation it belongs to.", show_default=False)] = "",
+    admin: Annotated[bool, typer.Option("--admin", help="It may change the node, and see everybody's calls.")] = False,
     data: Data = None,
     config: Config = None,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it, this once.
 
-    Example: `intermodel tokens create "billing app" --expires 30d`
+    Examples:
+
+        intermodel tokens create "billing app" --expires 30d
+
+        intermodel tokens create anna --user anna --organisation acme
+
+        intermodel tokens create operations --admin
     """
     settings, lasts = read_settings(data, config), lifetime(expires)
     if not name.strip():
@@ -67,11 +76,11 @@ def create(
 
     async def work() -> tuple[Token, str]:
         async with tokens_of(settings) as tokens:
-            return await tokens.create(name, lasts=lasts)
+            return await tokens.create(name, lasts=lasts, user=user, organisation=organisation, admin=admin)
 
     token, text = run(work())
     if as_json:
-        print_json({"id": token.id, "name": token.name, "token": text, "expires": token.expires})
+        print_json(_as_dict(token) | {"token": text})
     else:
         out.print(text, style="bold yellow", soft_wrap=True)
         err.print("Shown this once, and kept only as a hash: store it now.", style="dim")
@@ -108,13 +117,23 @@ def _show(settings: Settings, *, as_json: bool) -> None:
 
     listed, now = run(work()), datetime.now(UTC)
     if as_json:
-        print_json([{"id": t.id, "name": t.name, "created": t.created, "expires": t.expires, "revoked": t.revoked}
-                    for t in listed])  # fmt: skip
+        print_json([_as_dict(token) for token in listed])
         return
-    table = Table("id", "name", "made", "ends", "state", box=None)
+    table = Table("id", "name", "user", "organisation", "made", "ends", "state", box=None)
     for t in listed:
         state = "[green]valid[/]" if t.valid(now) else "[dim]revoked[/]" if t.revoked else "[dim]ended[/]"
         table.add_row(
-            t.id, t.name, f"{t.created:%Y-%m-%d %H:%M}", f"{t.expires:%Y-%m-%d %H:%M}" if t.expires else "", state
+            t.id,
+            t.name,
+            t.user,
+            t.organisation,
+            f"{t.created:%Y-%m-%d %H:%M}",
+            f"{t.expires:%Y-%m-%d %H:%M}" if t.expires else "",
+            f"{state}, admin" if t.admin else state,
         )
     out.print(table if listed else "No tokens yet: `intermodel up` makes the first.")
+
+
+def _as_dict(token: Token) -> dict[str, object]:
+    names = ("id", "name", "created", "expires", "revoked", "user", "organisation", "admin")
+    return {name: getattr(token, name) for name in names}

@@ -20,6 +20,7 @@ from intermodel.cli.output import Config, Data, Json, err, out, print_json, read
 from intermodel.node import Node, build
 from intermodel.settings import Settings
 from intermodel.web.server import listen, server_config
+from intermodel.web.told import Tell
 
 
 def up(
@@ -40,17 +41,17 @@ def up(
         intermodel up --port 0 --data /srv/intermodel --config intermodel.toml --json
     """
     settings = read_settings(data, config, host=host, port=port)
-    logs.configure(settings.log_level, settings.log_format)
+    tell = logs.configure(settings.log_level, settings.log_format)
     listener = listen(settings.host, settings.port)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, listener, as_json=as_json))
+            runner.run(_serve(settings, listener, tell, as_json=as_json))
     finally:
         listener.close()
 
 
-async def _serve(settings: Settings, listener: socket.socket, *, as_json: bool) -> None:
-    async with build(settings) as node:
+async def _serve(settings: Settings, listener: socket.socket, tell: Tell, *, as_json: bool) -> None:
+    async with build(settings, tell=tell) as node:
         server = _Server(node)
         # what was imported and built lives as long as the process: collections need not look at it again
         gc.collect()

@@ -56,6 +56,8 @@ class Attempt:
     """Of the server that was asked; empty on this machine."""
     hedge: bool = False
     resumed: bool = False
+    begun: bool = False
+    """Whether its upstream was asked, so that it may cost something."""
     closed: bool = False
     """Whether it is paid and accounted for; that is done once."""
 

@@ -125,6 +125,7 @@ class Attempts:
         call, resuming = rest_of or (account.call, None)
         try:
             most = await self._granted(account, attempt, deployment)
+            attempt.begun = True
             asking = ask(
                 self._provider(place),
                 target,
@@ -219,7 +220,8 @@ class Attempts:
             return
         if attempt.asking is not None:
             self._later(_called_off(attempt.asking))
-        self.close(attempt, "lost" if lost else "left", money.estimated(account.call, 0))
+        usage = money.estimated(account.call, 0) if attempt.begun else None
+        self.close(attempt, "lost" if lost else "left", usage)
 
     async def _drain(self, account: Account, attempt: Attempt) -> None:
         """Wait for an answer that nobody waits for any more: its end tells the exact bill."""

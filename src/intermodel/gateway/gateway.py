@@ -111,7 +111,7 @@ class Gateway:
             await self._over(account, "refused" if _is_callers(error) else "failed", error)
             raise
         except Exception:
-            await self._over(account, "failed", IntermodelError("A mistake of this node.", code="internal"))
+            await self._over(account, "failed", IntermodelError("A mistake of this node."))
             raise
 
     def live(self) -> list[dict[str, Any]]:
@@ -250,6 +250,7 @@ class Gateway:
         account.answered = attempt
         attempt.usage = asked.usage
         reply = Reply(self, account, asked)
+        reply.survives = self._attempts.drains(attempt.target)
         self._live[account.id] = account, reply
         if account.admission is not None:
             reply.headers = account.admission.headers
@@ -333,7 +334,7 @@ class Gateway:
         reply.sent = None
         if so_far is None:
             return False
-        await reply.answer.close()
+        await reply.stop()
         self._attempts.failed(broken, error)
         self._attempts.close(broken, "broken", money.estimated(account.call, reply.received))
         others = [c.target for c in account.candidates if c.fit and _continues(c.target)]

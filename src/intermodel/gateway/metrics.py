@@ -22,7 +22,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 
 
 CODES = 64
-"""So many codes of failed attempts are told apart; the rest are `other`, for an upstream may name any number of them."""
+"""So many codes of failed attempts are told apart; the rest are `other`, for an upstream may name any number."""
 
 
 class _EngineStates(Collector):

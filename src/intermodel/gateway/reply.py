@@ -49,6 +49,8 @@ class Reply:
         self.sent: list[bytes] | None = None
         """What the upstream sent so far, where it may have to be continued."""
         self.settled = False
+        self.survives = False
+        """Whether the answer may be read on when its caller has left."""
         self._course = course
         self._over = False
         self._timer: asyncio.TimerHandle | None = None
@@ -64,6 +66,7 @@ class Reply:
         self.pipe = asked.pipe
         self.spoken = asked.spoken
         self.head = asked.head
+        self._pending: asyncio.Future[bytes] | None = None
         self._late = ""
         self.received = 0
         """Events (about as many tokens) that came from it."""
@@ -79,6 +82,7 @@ class Reply:
     def keep(self, cache: Cache, key: bytes, kept: Kept) -> None:
         """Give a copy of the answer to `kept`, from which equal calls are answered."""
         self._keeping = cache, key, kept
+        self.survives = True
         kept.address, kept.media_type, kept.streamed = self.address, self.media_type, self.streamed
 
     @property
@@ -196,7 +200,7 @@ class Reply:
             self._rearm(self._silence_s)
         self._reading = True
         try:
-            return await self.answer.read()
+            return await self._received()
         except asyncio.CancelledError:
             if self._late and self._task is not None:
                 self._task.uncancel()
@@ -207,6 +211,27 @@ class Reply:
         finally:
             self._reading = False
 
+    async def _received(self) -> bytes:
+        """A piece of the answer. Where it survives its caller, it goes on being read when they leave just now."""
+        if not self.survives:
+            return await self.answer.read()
+        reading = self._pending = self._pending or asyncio.ensure_future(self.answer.read())
+        try:
+            return await asyncio.shield(reading)
+        finally:
+            if reading.done():
+                self._pending = None
+
+    async def stop(self) -> None:
+        """End the work upstream."""
+        if self._pending is not None:
+            self._pending.cancel()
+            await asyncio.wait([self._pending])
+            if not self._pending.cancelled():
+                self._pending.exception()  # it ended by itself just now: nobody wants to know how
+            self._pending = None
+        await self.answer.close()
+
     async def _linger(self) -> bytes:
         """The end of a connection whose answer is whole already; what goes wrong there is nobody's loss."""
         with contextlib.suppress(IntermodelError, TimeoutError):
@@ -214,7 +239,7 @@ class Reply:
             self._lingers = self._lingers or loop.time() + LINGER_S
             async with asyncio.timeout_at(self._lingers):
                 return await self.answer.read()
-        await self.answer.close()
+        await self.stop()
         return b""
 
     def _rearm(self, silence_s: float) -> None:
@@ -248,14 +273,14 @@ class Reply:
     async def close(self) -> None:
         """Stop the work upstream if it is not over (or let it drain), and settle the account. May be called twice."""
         if self.settled:
-            await self.answer.close()
+            await self.stop()
         elif not self.left:
             self.left = True
             await self._course.abandon(self)
 
     async def drop(self) -> None:
         """Stop the work upstream, for nobody reads on."""
-        await self.answer.close()
+        await self.stop()
         if self._keeping is not None:
             cache, key, kept = self._keeping
             self._keeping = None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
+import itertools
 import logging
 import re
 import secrets
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +22,26 @@ from intermodel.core import IntermodelError, Kind, NotFound
 from intermodel.core.errors import MethodNotAllowed
 from intermodel.engines import Engines
 from intermodel.gateway import Gateway
+from intermodel.governance import Tokens
 from intermodel.settings import Settings
 from intermodel.storage import Database
+from intermodel.web.anthropic import CountTokens
+from intermodel.web.api import api_routes
 from intermodel.web.auth import Auth
 from intermodel.web.calls import Calls
+from intermodel.web.exchange import Adapted, Exchange, Serve
 from intermodel.web.health import Health
-from intermodel.web.http import Receive, Scope, Send, header, respond, respond_error
+from intermodel.web.http import Scope, error_answer, header
 from intermodel.web.openai import Models
 from intermodel.web.pages import page_error, page_routes
+from intermodel.web.told import Tell, Told, to_logging
 
 log = logging.getLogger(__name__)
 
 _UNKNOWN_HOST = b"This node does not answer under that host name. Its operator can name it in 'allowed_hosts'.\n"
+_PLAIN = ((b"content-type", b"text/plain"),)
+_HOSTS = 256
+"""How many names given as hosts are remembered."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
@@ -43,26 +54,31 @@ class Services:
     engines: Engines
     database: Database
     auth: Auth
+    tokens: Tokens
+    tell: Tell = to_logging
 
 
-def build_app(services: Services) -> ASGIApp:
+def build_app(services: Services) -> Guard:
     """The node's HTTP side, as an ASGI application."""
     limits, auth, gateway = services.settings.limits, services.auth, services.gateway
     health = Health(gateway, services.database, services.engines, auth)
-    calls = [Route(f"/v1/{kind.value}", Calls(kind, gateway, auth, limits), methods=["POST"]) for kind in Kind]
+    calls = {f"/v1/{kind.value}": Calls(kind, gateway, auth, limits) for kind in Kind}
     models = Models(gateway, auth)
     router = Router(
         routes=[
-            *calls,
+            *[Route(path, one, methods=["POST"]) for path, one in calls.items()],
+            Route("/v1/messages/count_tokens", CountTokens(gateway, auth, limits), methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
             Route("/v1/models/{address:path}", models, methods=["GET"]),
+            *api_routes(limits, gateway, auth, services.tokens),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
-            *page_routes(services.settings, gateway, services.engines, auth, health),
+            *page_routes(services.settings, gateway, services.engines, auth, services.tokens, health),
         ]
     )
-    return Guard(router, host_names(services.settings))
+    lane = {path: one.serve for path, one in calls.items()}
+    return Guard(router, host_names(services.settings), lane, services.tell)
 
 
 def host_names(settings: Settings) -> frozenset[str]:
@@ -71,53 +87,58 @@ def host_names(settings: Settings) -> frozenset[str]:
 
 
 class Guard:
-    """Around every request: refuses foreign host names, gives it an id, turns errors into answers, logs it once."""
+    """Around every request: refuses foreign host names, gives it an id, turns errors into answers, tells of it once.
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    An ASGI application; its `lane` is a shorter way to the calling paths, for the server that knows it.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], lane: Mapping[str, Serve], tell: Tell) -> None:
         self._app = app
         self._hosts = hosts
+        self._tell = tell
+        self._ids = RequestIds()
+        self._is_foreign = functools.lru_cache(_HOSTS)(self._foreign)
+        self.lane: dict[bytes, Serve] = {
+            path.encode(): functools.partial(self._guarded, serve) for path, serve in lane.items()
+        }
+        """Who answers a POST to a path."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
-        given = header(scope, b"x-request-id")
-        scope["request_id"] = given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["app"] = self._app  # makes Starlette's router raise, so that 404 and 405 take the common way
-        answer = _Sender(send, scope["request_id"])
+
+        async def routed(exchange: Exchange) -> None:
+            assert isinstance(exchange, Adapted)
+            await self._app(scope, receive, exchange.send)
+
+        await self._guarded(routed, Adapted(scope, receive, send))
+
+    async def _guarded(self, serve: Serve, exchange: Exchange) -> None:
+        began = time.perf_counter()
+        scope = exchange.scope
+        request_id = scope["request_id"] = self._ids.of(scope)
+        exchange.fields = ((b"x-request-id", request_id.encode()),)
         try:
-            if self._foreign(header(scope, b"host").decode("latin-1")):
-                await respond(
-                    answer,
-                    421,
-                    b"This node does not answer under that host name; allowed_hosts can name it.\n",
-                    b"text/plain",
-                )
+            if self._is_foreign(header(scope, b"host")):
+                await exchange.answer(421, _PLAIN, _UNKNOWN_HOST)
             else:
-                await self._app(scope, receive, answer)
+                await serve(exchange)
         except IntermodelError as error:
-            await self._fail(scope, receive, answer, error)
+            await _fail(exchange, error)
         except HTTPException as error:
-            await self._fail(scope, receive, answer, _not_served(scope, error))
+            await _fail(exchange, _not_served(scope, error))
         except Exception:  # the edge: whatever it was, the client gets an answer and the log the trace
-            log.exception("unexpected error", extra={"request": scope["request_id"]})
-            await self._fail(scope, receive, answer, _unexpected(scope["request_id"]))
+            log.exception("unexpected error", extra={"request": request_id})
+            await _fail(exchange, _unexpected(request_id))
         finally:
-            _log(scope, answer.status, began)
+            self._tell(_told(exchange, began))
 
-    async def _fail(self, scope: Scope, receive: Receive, answer: _Sender, error: IntermodelError) -> None:
-        """Answer with the error, as a page to a browser; once an answer has begun it can only be logged."""
-        if answer.status:
-            log.warning("failed after the answer had begun", extra={"code": error.code, "reason": error.message})
-        elif page := page_error(scope, error):
-            await page(scope, receive, answer)
-        else:
-            await respond_error(answer, error, scope.get("protocol"))
-
-    def _foreign(self, host: str) -> bool:
+    def _foreign(self, host: bytes) -> bool:
         """Whether a browser may have been tricked into this name (DNS rebinding). Bare addresses cannot be."""
-        name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+        given = host.decode("latin-1")
+        name = given.rpartition(":")[0] if not given.endswith("]") and ":" in given else given
         if name.strip("[]").lower() in self._hosts:
             return False
         try:
@@ -127,21 +148,27 @@ class Guard:
         return False
 
 
-class _Sender:
-    """`send`, with the request's id on every answer and its status remembered."""
+class RequestIds:
+    """Names for requests: the client's own, or one that no other request has; not secret, so not drawn each time."""
 
-    __slots__ = ("_id", "_send", "status")
+    def __init__(self) -> None:
+        self._start = secrets.token_hex(4)
+        self._count = itertools.count()
 
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send = send
-        self._id = (b"x-request-id", request_id.encode())
-        self.status = 0
+    def of(self, scope: Scope) -> str:
+        given = header(scope, b"x-request-id")
+        return given.decode() if given and _REQUEST_ID.fullmatch(given) else f"{self._start}{next(self._count):08x}"
 
-    async def __call__(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), self._id]
-        await self._send(message)
+
+async def _fail(exchange: Exchange, error: IntermodelError) -> None:
+    """Answer with the error, as a page to a browser; once an answer has begun it can only be logged."""
+    if exchange.status:
+        log.warning("failed after the answer had begun", extra={"code": error.code, "reason": error.message})
+    elif page := page_error(exchange.scope, error):
+        fields = [field for field in page.raw_headers if field[0] != b"content-length"]
+        await exchange.answer(page.status_code, fields, bytes(page.body))
+    else:
+        await exchange.answer(*error_answer(error, exchange.scope.get("protocol")))
 
 
 def _not_served(scope: Scope, error: HTTPException) -> IntermodelError:
@@ -155,17 +182,14 @@ def _unexpected(request_id: str) -> IntermodelError:
     return IntermodelError("Something went wrong in this node.", hint=f"Its log says more under {request_id}.")
 
 
-def _log(scope: Scope, status: int, began: float) -> None:
-    if not log.isEnabledFor(logging.INFO):
-        return
-    extra = {
-        "method": scope["method"],
-        "path": scope["path"],
-        "status": 499 if scope.get("left") else status,
-        "ms": round((time.perf_counter() - began) * 1000, 2),
-        "request": scope["request_id"],
-    }
-    for key in ("caller", "model"):
-        if key in scope:
-            extra[key] = scope[key]
-    log.info("request", extra=extra)
+def _told(exchange: Exchange, began: float) -> Told:
+    scope = exchange.scope
+    return Told(
+        scope["method"],
+        scope["path"],
+        499 if scope.get("left") else exchange.status,
+        int((time.perf_counter() - began) * 100_000 + 0.5) / 100,  # round() takes as long as all the rest here
+        scope["request_id"],
+        scope.get("caller", ""),
+        scope.get("model", ""),
+    )

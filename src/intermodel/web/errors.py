@@ -60,6 +60,8 @@ def status_of(error: IntermodelError) -> int:
             return 504
         if error.fault is Fault.TIRED:
             return 503
+        if error.fault is Fault.WRONG:  # a status of 4xx that is none of those: as 400 (RFC 9110, 15)
+            return 400
     return _entry(error)[0]
 
 
@@ -70,7 +72,7 @@ def headers_of(error: IntermodelError) -> list[tuple[bytes, bytes]]:
     if isinstance(error, MethodNotAllowed):
         return [(b"allow", error.allow.encode())]
     if isinstance(error, Upstream) and error.retry_after_s is not None:
-        return [(b"retry-after", b"%d" % error.retry_after_s)]
+        return [(b"retry-after", b"%d" % math.ceil(error.retry_after_s))]
     if isinstance(error, Unavailable):
         return [(b"retry-after", b"%d" % math.ceil(error.retry_after_s))]
     if isinstance(error, Limited):

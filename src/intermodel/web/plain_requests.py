@@ -42,7 +42,9 @@ async def call_of(kind: Kind, scope: Scope, body: bytes) -> Call:
         if given.get(field) in (None, "", []):
             raise _missing(field, "See the API reference of OpenAI for its form.")
     streams = given.get("stream") in (True, "true") or given.get("stream_format") == "sse"
-    return Call(kind, model, given, streams, frozenset({_NEEDS[kind]}), scope["request_id"], uploads, len(body))
+    return Call(
+        kind, model, given, streams, frozenset({_NEEDS[kind]}), scope["request_id"], upload=uploads, size=len(body)
+    )
 
 
 async def _form(scope: Scope, body: bytes) -> tuple[dict[str, Any], tuple[Upload, ...]]:

@@ -1,0 +1,174 @@
+"""`intermodel deployments`: where models can be called, in the node that runs."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from intermodel.cli.node import Node, Url, named, reached
+from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
+from intermodel.cli.pairs import File, Pairs, document_of
+from intermodel.core import NotFound
+from intermodel.settings import Deployment
+
+app = typer.Typer(help="List, declare, change, remove and try deployments of the node that runs.")
+
+Name = Annotated[str, typer.Argument(help="Name of the deployment.")]
+_PHASE = {"closed": "[green]well[/]", "half_open": "[yellow]to be tried[/]"}
+
+
+@app.callback(invoke_without_command=True)
+def show_all(context: typer.Context, data: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """List the deployments of the node that runs.
+
+    Example: `intermodel deployments`
+    """
+    if context.invoked_subcommand is None:
+        list_(data, config, None, as_json)
+
+
+@app.command("list")
+def list_(data: Data = None, config: Config = None, url: Url = None, as_json: Json = False) -> None:
+    """List the deployments: how each stands, what it costs, where it is declared.
+
+    Example: `intermodel deployments list --json`
+    """
+    with reached(read_settings(data, config), url) as node:
+        listed = node.get("/deployments")["data"]
+    if as_json:
+        print_json(listed)
+        return
+    table = Table("name", "state", "first token", "tokens/s", "errors", "$ in / out (1 M)", "declared in", box=None)
+    for one in listed:
+        standing = one["standing"]
+        table.add_row(
+            one["name"],
+            _state(one),
+            f"{standing['first_token_s']:.2f} s" if standing["first_token_s"] is not None else "",
+            f"{standing['rate']:.0f}" if standing["rate"] else "",
+            f"{standing['error_ratio']:.0%}" if standing["samples"] or standing["error_ratio"] else "",
+            price_of(one),
+            one["declared_in"],
+        )
+    out.print(table if listed else "None yet: `intermodel deployments set NAME base_url=... model=...`.")
+
+
+@app.command()
+def show(name: Name, data: Data = None, config: Config = None, url: Url = None, as_json: Json = False) -> None:
+    """Show one deployment: what is declared of it, and how it stands.
+
+    Example: `intermodel deployments show gpt`
+    """
+    with reached(read_settings(data, config), url) as node:
+        one = node.get(named("deployments", name))
+    if as_json:
+        print_json(one)
+        return
+    out.print(f"[bold]{name}[/]  {_state(one)}  [dim]declared in {one['declared_in']}[/]")
+    for key, value in (one["document"] or {}).items():
+        out.print(f"  {key} = {value}", markup=False)
+    out.print(f"  [dim]price[/] {price_of(one) or 'not known'}")
+    if one["problem"]:
+        err.print(one["problem"], style="red", markup=False)
+
+
+@app.command("set")
+def set_(
+    name: Name,
+    pairs: Pairs = None,
+    file: File = None,
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Declare a deployment, or change one; a file says all of it anew. Calls in progress go on undisturbed.
+
+    Keys are named, never given: a variable of the node (key_env), a file in the folder `keys` of its data folder
+    (key_file), an entry of the system's keyring (key_keyring).
+
+    Examples:
+
+        intermodel deployments set gpt base_url=https://api.openai.com/v1 model=gpt-5 key_env=OPENAI_API_KEY
+
+        intermodel deployments set gpt price.input=1.25 price.output=10 region=us
+
+        intermodel deployments set here --file vllm.toml
+    """
+    with reached(read_settings(data, config), url) as node:
+        before = {} if file else _declared(node, name)
+        one = node.put(named("deployments", name), document_of(Deployment, name, pairs, file, before))
+    if as_json:
+        print_json(one)
+    else:
+        out.print(f"Serving [bold]{name}[/].", soft_wrap=True)
+        out.print(f"Try it: [green]intermodel deployments test {name}[/]", soft_wrap=True)
+
+
+@app.command()
+def remove(name: Name, data: Data = None, config: Config = None, url: Url = None, as_json: Json = False) -> None:
+    """Remove a deployment that was declared while the node runs.
+
+    Example: `intermodel deployments remove gpt`
+    """
+    with reached(read_settings(data, config), url) as node:
+        node.delete(named("deployments", name))
+    if as_json:
+        print_json({"name": name, "removed": True})
+    else:
+        out.print(f"Removed {name}.", markup=False)
+
+
+@app.command("test")
+def try_(name: Name, data: Data = None, config: Config = None, url: Url = None, as_json: Json = False) -> None:
+    """Ask a deployment one short question and say how it went. The call is real: it costs what it costs.
+
+    Example: `intermodel deployments test gpt`
+    """
+    with reached(read_settings(data, config), url) as node:
+        one = node.get(named("deployments", name))
+        began = time.monotonic()
+        answer = node.ask("POST", *_question(name, one["capabilities"]))
+        seconds = time.monotonic() - began
+        receipt = node.get(named("receipts", answer.headers["x-intermodel-receipt"]))
+    result = {
+        "name": name,
+        "ok": True,
+        "seconds": round(seconds, 3),
+        "dollars": receipt["dollars"]["spent"],
+        "receipt": receipt["id"],
+    }
+    if as_json:
+        print_json(result)
+    else:
+        out.print(f"[green]✓[/] [bold]{name}[/] answered in {seconds:.2f} s for ${result['dollars']}.", soft_wrap=True)
+        out.print(f"  intermodel receipts show {receipt['id']}", style="dim")
+
+
+def _declared(node: Node, name: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = node.get(named("deployments", name))["document"] or {}
+    except NotFound:
+        return {}
+    return found
+
+
+def _question(name: str, capabilities: list[str]) -> tuple[str, dict[str, Any]]:
+    if capabilities and "chat" not in capabilities and "embedding" in capabilities:
+        return "/v1/embeddings", {"model": name, "input": "yes"}
+    question = {"role": "user", "content": "Answer with the one word yes."}
+    return "/v1/chat/completions", {"model": name, "messages": [question]}
+
+
+def _state(one: dict[str, Any]) -> str:
+    standing = one["standing"]
+    if one["problem"]:
+        return "[red]broken[/]"
+    return _PHASE.get(standing["phase"], f"[red]rests {standing['rests_s']:.0f} s[/] [dim]({standing['reason']})[/]")
+
+
+def price_of(one: dict[str, Any]) -> str:
+    return f"{one['price']['input']} / {one['price']['output']}" if one["price"] else ""

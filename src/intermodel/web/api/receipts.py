@@ -1,0 +1,156 @@
+"""`/api/v1/receipts`: the account of every call, and rating an answer."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from intermodel.accounts import Filter
+from intermodel.core import Conflict, NotFound
+from intermodel.gateway import Gateway
+from intermodel.governance import Caller
+from intermodel.web.api.forms import Form, Line, Moment, dollars
+from intermodel.web.api.operation import Asked, Operation
+
+_ID = r"[0-9A-HJKMNP-TV-Z]{26}"
+_RATED = 10_000
+"""Receipts of which it is remembered that their answers were rated."""
+
+
+class Wanted(Form):
+    """Which receipts."""
+
+    token: Line | None = None
+    """Id of the token that called."""
+    user: Line | None = None
+    organisation: Line | None = None
+    route: Line | None = None
+    model: Line | None = None
+    """Address of what answered."""
+    outcome: Line | None = None
+    """`ok`, `failed`, `refused`, `broken`, `left` or `lost`."""
+    since: Moment | None = None
+    until: Moment | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    before: Annotated[str, Field(pattern=f"^{_ID}$")] | None = None
+    """The `next` of the page before."""
+
+
+class ReceiptState(BaseModel):
+    """The account of one call. Money is in nano-dollars, and in `dollars` as exact decimals; times are in seconds."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    id: str
+    at: float
+    """When the call began, in seconds since 1970."""
+    outcome: str = ""
+    model: str = ""
+    """As the caller asked for it."""
+    route: str = ""
+    answered: str = ""
+    """The address of what answered; empty where nothing did."""
+    caller: dict[str, Any] = {}
+    candidates: list[dict[str, Any]] = []
+    attempts: list[dict[str, Any]] = []
+    usage: dict[str, Any] | None = None
+    price: dict[str, Any] = {}
+    reserved: int = 0
+    spent: int = 0
+    wasted: int = 0
+    budgets: list[dict[str, Any]] = []
+    dollars: dict[str, str]
+    """`reserved`, `spent` and `wasted`. Attempts and budgets have one of their own."""
+
+
+class ReceiptPage(Form):
+    """Receipts, newest first."""
+
+    data: list[ReceiptState]
+    next: str | None
+    """Give it as `before` for the next page; null on the last one."""
+
+
+class Rating(Form):
+    """How good an answer was."""
+
+    value: Annotated[float, Field(ge=0, le=1)]
+
+
+class Rated(Form):
+    """The mean of the ratings of whoever answered, by which the order `best` goes."""
+
+    address: str
+    quality: float
+
+
+class Receipts:
+    def __init__(self, gateway: Gateway) -> None:
+        self._receipts = gateway.accounts.receipts
+        self._health = gateway.health
+        self._rated: OrderedDict[str, None] = OrderedDict()
+
+    def operations(self) -> list[Operation]:
+        one, rating = "/receipts/{id}", "/receipts/{id}/quality"
+        return [
+            Operation("GET", "/receipts", self.all, ReceiptPage, query=Wanted),
+            Operation("GET", one, self.get, ReceiptState, misses=True),
+            Operation("POST", rating, self.rate, Rated, takes=Rating, misses=True, clashes=True),
+        ]
+
+    async def all(self, asked: Asked) -> dict[str, Any]:
+        """List receipts, newest first. A plain token sees its own."""
+        wanted: Wanted = asked.query
+        found = filter_of(wanted, asked.caller)
+        receipts = await self._receipts.list(found, wanted.limit, wanted.before or "") if found else []
+        rest = len(receipts) == wanted.limit
+        return {"data": [told(receipt) for receipt in receipts], "next": receipts[-1]["id"] if rest else None}
+
+    async def get(self, asked: Asked) -> dict[str, Any]:
+        """Tell one receipt. Its id is in the header x-intermodel-receipt of the answer."""
+        return told(await self._find(asked))
+
+    async def rate(self, asked: Asked) -> Rated:
+        """Rate an answer, from 0 to 1: the order `best` goes by the mean. Each receipt counts once."""
+        receipt = await self._find(asked)
+        address = receipt.get("answered")
+        if not address:
+            raise Conflict("Nobody answered that call.", hint="Rate an answer.", code="nothing_to_rate")
+        if receipt["id"] in self._rated:
+            raise Conflict("That answer was rated.", hint="Rate another.", code="already_rated")
+        self._rated[receipt["id"]] = None
+        if len(self._rated) > _RATED:
+            self._rated.popitem(last=False)
+        self._health.judged(address, asked.body.value)
+        return Rated(address=address, quality=self._health.standing(address).quality or 0.0)
+
+    async def _find(self, asked: Asked) -> dict[str, Any]:
+        """The receipt. Raises `NotFound`, alike for one that is somebody else's."""
+        if re.fullmatch(_ID, asked.name):
+            receipt = await self._receipts.find(asked.name)
+            if asked.caller.admin or (receipt.get("caller") or {}).get("token") == asked.caller.token_id:
+                return receipt
+        raise NotFound(f"There is no receipt '{asked.name[:200]}'.", hint="Its id is in the answer's header.")
+
+
+def filter_of(wanted: Any, caller: Caller) -> Filter | None:
+    """Which receipts `caller` wants and may see; None: there can be none."""
+    names = ("token", "user", "organisation", "route", "model", "outcome")
+    given = {name: value for name in names if (value := getattr(wanted, name, None))}
+    if not caller.admin:
+        if given.get("token", caller.token_id) != caller.token_id:
+            return None
+        given["token"] = caller.token_id
+    since, until = getattr(wanted, "since", None), getattr(wanted, "until", None)
+    return Filter(**given, since=since and since.timestamp(), until=until and until.timestamp())
+
+
+def told(receipt: dict[str, Any]) -> dict[str, Any]:
+    """The receipt, with its amounts in dollars besides."""
+    money = {key: dollars(receipt.get(key) or 0) for key in ("reserved", "spent", "wasted")}
+    attempts = [attempt | {"dollars": dollars(attempt.get("cost") or 0)} for attempt in receipt.get("attempts") or ()]
+    budgets = [charge | {"dollars": dollars(charge["nano"])} for charge in receipt.get("budgets") or ()]
+    return receipt | {"dollars": money, "attempts": attempts, "budgets": budgets}
