@@ -43,6 +43,9 @@ DIRECT = Route(candidates=("direct",), attempts=2)
 """What holds for a model that is called by its own address."""
 
 
+LONG_BYTES = 64 * 1024
+"""A request of more bytes than this is looked at by guards in a thread."""
+
 CHOICES = 4096
 """Most choices that are remembered, of models and what is needed of them."""
 
@@ -128,7 +131,11 @@ class Gateway:
         account.admission = await self._rates.admit(account.payer, money.likely(call))
         route = account.route or DIRECT
         if route.guards and (guards := self._looking(route, "request")):
-            account.call = replace(call, body=screened(call, guards, account.findings))
+            if call.size > LONG_BYTES:  # too long to look at while others wait
+                body = await asyncio.to_thread(screened, call, guards, account.findings)
+            else:
+                body = screened(call, guards, account.findings)
+            account.call = replace(call, body=body)
         if route.cache_s:
             return await self._kept_or_asked(account, route)
         return await self._first(account, route)
