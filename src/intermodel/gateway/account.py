@@ -105,6 +105,8 @@ class Account:
     started: float = field(default_factory=time.monotonic)
     route: Route | None = None
     candidates: Sequence[Candidate] = ()
+    likely: int = 0
+    """Tokens for which the call counts against rate limits until it is known how many they were."""
     attempts: list[Attempt] = field(default_factory=list)
     outcome: str = ""
     code: str = ""
@@ -134,6 +136,10 @@ class Account:
     def wasted(self) -> int:
         """Of it, what was paid for attempts that gave the caller nothing."""
         return sum(attempt.cost for attempt in self.attempts if attempt.outcome in ("failed", "lost"))
+
+    def told(self) -> dict[str, Any]:
+        """What callers are told of a call that failed."""
+        return {"receipt": self.id, "attempts": [attempt.told() for attempt in self.attempts]}
 
     async def over(self, outcome: str, error: IntermodelError | None = None) -> None:
         """End the call: it is counted, and its receipt written."""

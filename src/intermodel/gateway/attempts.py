@@ -175,7 +175,7 @@ class Attempts:
     async def _granted(self, account: Account, attempt: Attempt, deployment: Deployment) -> int | None:
         """Have the attempt admitted and paid for; the number of tokens that it is held to, where a budget binds it."""
         call, target = account.call, attempt.target
-        admission = await self._rates.try_admit(target.address, deployment.rate, money.likely(call))
+        admission = await self._rates.try_admit(target.address, deployment.rate, account.likely)
         if isinstance(admission, Busy):
             raise Upstream(
                 f"'{target.address}' is at the limit that this node sets it.",

@@ -14,7 +14,7 @@ A place is a candidate with one of its deployment's keys. The rules, by fault:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from intermodel.core import Fault, IntermodelError, Invalid, OverBudget, Upstream
 from intermodel.gateway.choose import Candidate, Target
@@ -27,8 +27,7 @@ LONGEST_WAIT_S = 5.0
 """A server that asks for a longer rest than this is not waited for: its caller is told, and decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What to try, and how many seconds to wait before. `asked`: the server asked for them, and rests until then."""
 
     target: Target
@@ -94,7 +93,7 @@ class Failover:
             wait_s = max(0.0, due - now)
             if now + wait_s < ends and wait_s <= LONGEST_WAIT_S and (place.asked or usable(place)):
                 self._tried += 1
-                return replace(place, wait_s=wait_s)
+                return place._replace(wait_s=wait_s)
         return None
 
     def failed(self, place: Place, error: IntermodelError, now: float) -> bool:
@@ -108,7 +107,7 @@ class Failover:
         self._drop_like(place, fault)
         if fault in (Fault.TIRED, Fault.BROKEN) and error.code not in NOT_AGAIN:
             asked = isinstance(error, Upstream) and bool(error.retry_after_s)
-            self._again.append((now + self._pause(place, error), replace(place, asked=asked)))
+            self._again.append((now + self._pause(place, error), place._replace(asked=asked)))
         return True
 
     def _drop_like(self, place: Place, fault: Fault) -> None:

@@ -43,6 +43,9 @@ DIRECT = Route(candidates=("direct",), attempts=2)
 """What holds for a model that is called by its own address."""
 
 
+PAYERS = 4096
+"""Most payers that are remembered."""
+
 LONG_BYTES = 64 * 1024
 """A request of more bytes than this is looked at by guards in a thread."""
 
@@ -82,6 +85,7 @@ class Gateway:
         self._running: set[asyncio.Task[Any]] = set()
         self._after: set[asyncio.Task[Any]] = set()
         self._live: dict[str, tuple[Account, Reply | None]] = {}
+        self._payers: dict[str, tuple[Caller, Payer]] = {}
         self._stopping = False
         metrics.running.set_function(lambda: len(self._running))
         self.gauges = Gauges(self.standing, catalog, accounts, rate_limits, cache)
@@ -98,8 +102,7 @@ class Gateway:
         """
         self._admit()
         self.accounts.receipts.admit()
-        payer = Payer(caller.token_id, caller.name, caller.user, caller.organisation)
-        account = Account(new_id(), call, caller, payer, self._over)
+        account = Account(new_id(), call, caller, self._payer(caller), self._over)
         self._live[account.id] = account, None
         try:
             return await self._answer(account)
@@ -117,6 +120,16 @@ class Gateway:
             await self._over(account, "failed", IntermodelError("A mistake of this node."))
             raise
 
+    def _payer(self, caller: Caller) -> Payer:
+        """Whom budgets and limits bind. The same caller comes again and again, so it is made once."""
+        known = self._payers.get(caller.token_id)
+        if known is None or known[0] is not caller:
+            if len(self._payers) >= PAYERS:
+                self._payers.clear()
+            payer = Payer(caller.token_id, caller.name, caller.user, caller.organisation)
+            known = self._payers[caller.token_id] = caller, payer
+        return known[1]
+
     def live(self) -> list[dict[str, Any]]:
         """The calls in progress in this process, the longest first."""
         return [progress_of(account, reply) for account, reply in self._live.values()]
@@ -128,7 +141,8 @@ class Gateway:
         account.candidates = self._chosen(call, directory)
         if not account.candidates[0].fit:
             raise self._none_fit(account)
-        account.admission = await self._rates.admit(account.payer, money.likely(call))
+        account.likely = money.likely(call)
+        account.admission = await self._rates.admit(account.payer, account.likely)
         route = account.route or DIRECT
         if route.guards and (guards := self._looking(route, "request")):
             if call.size > LONG_BYTES:  # too long to look at while others wait
@@ -191,7 +205,7 @@ class Gateway:
         failover = Failover(route, account.candidates, self._attempts.keys, self._random.random)
         ends = account.started + min(route.within_s, route.total_s or self._limits.call_s)
         while (place := failover.next(time.monotonic(), ends, self._attempts.may)) is not None:
-            if place.wait_s and not await self._rested(place):
+            if (place.wait_s or place.asked) and not await self._rested(place):
                 continue
             try:
                 asked, attempt = await self._hedged(account, route, failover, place, ends)
@@ -374,10 +388,9 @@ class Gateway:
         """End a call: count it and write its receipt."""
         self._live.pop(account.id, None)
         account.outcome = outcome
-        told = {"receipt": account.id, "attempts": [attempt.told() for attempt in account.attempts]}
         if error is not None:
             account.code = error.code
-            error.told = told
+            error.told = account.told()
         if account.admission is not None:
             used = sum(a.usage.input + a.usage.output for a in account.attempts if a.usage is not None)
             account.admission.settle(used)
@@ -387,7 +400,7 @@ class Gateway:
             await self.accounts.receipts.record(receipt_of(account))
         except Unavailable as unwritten:
             if error is None:
-                unwritten.told = told
+                unwritten.told = account.told()
                 raise
 
     def _told(self, account: Account, failed: list[IntermodelError]) -> IntermodelError:

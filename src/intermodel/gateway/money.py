@@ -45,8 +45,12 @@ def held(call: Call, tokens: int) -> dict[str, Any]:
 
 def _named(body: dict[str, Any]) -> int | None:
     """The limit of one answer that a request sets itself, in whichever field."""
-    named = [value for field in _FIELDS if isinstance(value := body.get(field), int)]
-    return min(named) if named else None
+    least = None
+    for field in _FIELDS:
+        value = body.get(field)
+        if isinstance(value, int) and (least is None or value < least):
+            least = value
+    return least
 
 
 def most_read(call: Call) -> int:

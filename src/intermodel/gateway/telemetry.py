@@ -186,6 +186,6 @@ def _spans(settings: Settings, node: str) -> Spans:
         raise Invalid(
             f"[telemetry] needs a package that is not installed: {error.name}.",
             hint="pip install 'intermodel[otel]'",
-            code="telemetry_not_installed",
+            code="invalid_setting",
         ) from None
     return Spans(settings.service, node, content=settings.content)
