@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
-.PHONY: up setup setup-dev test check fix bench browser slow docs lock help pebble pebble-check pebble-setup clean
+.PHONY: up setup setup-dev test check fix bench browser slow docs faults lock help pebble pebble-check pebble-setup clean
 
 up: setup  ## Run the node on 127.0.0.1:8080 with the model that ships; ARGS="--port 8081" and the like.
 	@$(BIN)/intermodel up $(ARGS)
@@ -48,6 +48,9 @@ check: setup-dev  ## Style, types and the floors of the house.
 fix: setup-dev  ## Mend what ruff can mend.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+faults: setup-dev  ## Write docs/faults.md from what the faults of an upstream come to now.
+	@$(BIN)/python -m tests.faults.table
 
 docs: setup-dev  ## Write docs/settings.md and docs/cli.md from the code.
 	@$(BIN)/python -m scripts.reference

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from intermodel.storage import Database
-from tests.accounts.conftest import accounts, call, database, over, postgres  # noqa: F401 - fixtures
+from tests.accounts.conftest import accounts, call, over
+from tests.storage.conftest import database, postgres  # noqa: F401 - fixtures
 
 HOUR = 3600.0
 

@@ -69,6 +69,26 @@ async def test_a_lease_starts_an_engine_and_leaves_it_warm(make_engines: MakeEng
         assert only(engines).pid == first
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells another process's processor time")
+async def test_an_engines_processor_time_is_known_while_it_runs(make_engines: MakeEngines, model: Model) -> None:
+    engines = make_engines(slots=2)
+    assert engines.cpu_seconds(model.address) is None
+    async with engines.lease(model) as endpoint:
+        before = engines.cpu_seconds(model.address)
+        for _ in range(20):
+            assert await is_healthy(endpoint.socket, 5)
+        after = engines.cpu_seconds(model.address)
+        pid = only(engines).pid
+        assert pid
+        times = psutil.Process(pid).cpu_times()
+    assert before is not None
+    assert after is not None
+    assert 0 < before < after  # in nanoseconds: twenty small questions are seen
+    assert after <= times.user + times.system + 0.02
+    await engines.unload(model.address)
+    assert engines.cpu_seconds(model.address) is None
+
+
 async def test_callers_share_one_start(make_engines: MakeEngines, model: Model) -> None:
     engines = make_engines(slots=16)
     sockets = set()

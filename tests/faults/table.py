@@ -199,6 +199,10 @@ stream in Anthropic's protocol from the same server. Charged is what the receipt
 deployments cost $1 and $2 for a million tokens read and made, and *about* marks an estimate, where no usage came.
 What the receipt says are its outcome and how each attempt ended.
 
+A stream that breaks in plain text is gone on with where a further candidate states the capability `continues`: the
+client sees one answer and one end. Its usage is then told as that of one answer: the words before are counted as made
+(a token in four bytes), not as read, though the second candidate read them; the receipt has what each was paid.
+
 | fault | asked for | client sees, alone | with a second | receipt, alone | with a second | charged |
 | --- | --- | --- | --- | --- | --- | --- |
 """

@@ -19,7 +19,6 @@ from tests.faults.server import (
     EVENTS,
     ROLE,
     STOP,
-    Asked,
     Server,
     Step,
     chunk,
@@ -28,7 +27,7 @@ from tests.faults.server import (
     says,
     streamed,
 )  # fmt: skip
-from tests.gateway.calling import ask, calling, receipt
+from tests.gateway.calling import calling, receipt
 from tests.support import Running
 
 CONTINUES: dict[str, Any] = {"capabilities": ("chat", "tools", "json_schema", "continues")}
@@ -71,7 +70,7 @@ def given(path: str) -> dict[str, Any]:
 
 
 def call(node: Running, path: str, **more: Any) -> httpx2.Response:
-    body = {"messages": [{"role": "user", "content": "count"}]} if path != "responses" else {}
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": "count"}]} if path != "responses" else {}
     body |= {"model": "r", "stream": True} | given(path) | more
     return httpx2.post(f"{node.api}/{path}", json=body, headers=node.headers, timeout=20)
 
@@ -212,8 +211,3 @@ def test_the_second_may_die_as_well(tmp_path: Path) -> None:
         server.script = lambda asked: GOES_ON if asked.model == "goes-on" else DEATHS["reset"]
         answer = call(node, "chat/completions")
         assert words_of(events_of(answer)) in ("one twö one twö three", "one twö one twö ")
-
-
-def test_a_script_is_called_only_with_what_is_asked() -> None:
-    assert Asked("m", "", {}).left.is_set() is False
-    assert ask is not None

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from intermodel.gateway.health import LEAST_FOR_QUANTILE
-from tests.faults.server import Asked, Script, Server, Step, steps
+from tests.faults.server import Asked, Script, Server, Step, framed, steps
 from tests.faults.table import on
 from tests.gateway.calling import ask, body, calling, receipt, until
 from tests.support import Running
@@ -81,8 +81,7 @@ def test_both_fail_and_the_most_telling_is_told(hedged: tuple[Running, Server]) 
 def test_a_filter_is_not_routed_around_by_a_hedge(hedged: tuple[Running, Server]) -> None:
     node, server = hedged
     said = b'{"error": {"message": "Blocked.", "code": "content_filter"}}'
-    head = b"HTTP/1.1 400 No\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(said)
-    filtered: list[Step] = [0.3, head + said]
+    filtered: list[Step] = [0.3, framed(said, "400 No")]
     server.script = lambda asked: filtered if asked.model == "first" else steps("slow-3", stream=False)
     answer = ask(node, "r")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.faults.server import DONE, ROLE, STOP, Asked, Step, says, steps, streamed
+from tests.faults.server import DONE, ROLE, STOP, Asked, Step, event, framed, says, steps, streamed
 from tests.gateway.calling import ask, attempts, body, by_turns, calling, receipt, until
 
 
@@ -109,10 +109,7 @@ def test_a_candidate_with_a_longer_context_takes_what_is_too_long(tmp_path: Path
 @pytest.mark.parametrize("past_filters", [False, True])
 def test_a_filter_is_routed_around_only_where_the_route_says_so(tmp_path: Path, past_filters: bool) -> None:
     refusal = b'{"error": {"message": "Blocked.", "code": "content_filter"}}'
-    refused: list[Step] = [
-        b"HTTP/1.1 400 No\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(refusal),
-        refusal,
-    ]
+    refused: list[Step] = [framed(refusal, "400 No")]
     with calling(tmp_path, {"r": {"candidates": ("m", "ok"), "past_filters": past_filters}}) as (node, server):
         server.script = lambda asked: refused if asked.model == "m" else None
         answer = ask(node, "r")
@@ -173,7 +170,7 @@ def test_every_call_has_a_receipt_also_a_failed_one(tmp_path: Path) -> None:
 
 def test_an_upstreams_words_stay_out_of_receipts_and_metrics(tmp_path: Path) -> None:
     said = b'{"error": {"message": "no: the canary sings", "code": "the canary sings"}}'
-    refused: list[Step] = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: ", said, b"\n\n"]
+    refused = streamed([event(said)])
     with calling(tmp_path, {"r": {"candidates": ("m",), "attempts": 1}}) as (node, server):
         server.script = lambda _: refused
         answer = ask(node, "r", stream=True)

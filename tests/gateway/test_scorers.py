@@ -24,9 +24,7 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("content", "score"), [('{"n": 1}', 1.0), ('{"n": "one"}', 0.0), ("no JSON", 0.0), ("", 0.0)]
-)
+@pytest.mark.parametrize(("content", "score"), [('{"n": 1}', 1.0), ('{"n": "one"}', 0.0), ("no JSON", 0.0), ("", 0.0)])
 def test_a_schema_is_kept_or_not(content: str, score: float) -> None:
     assert KeepsSchema().score(ASKED, {"content": content}, "stop") == score
 
