@@ -2,9 +2,9 @@
 
 import argparse
 
-from bench import client, engines, gateway, guards, start
+from bench import client, edge, engines, gateway, guards, start
 
-ALL = ("start", "engines", "client", "gateway", "guards")
+ALL = ("start", "engines", "client", "edge", "gateway", "guards")
 
 
 def main():
@@ -23,6 +23,8 @@ def main():
         engines.main(rounds=2 if a.quick else 6, seconds=2 if a.quick else 5, model=a.model)
     if "client" in chosen:
         client.main(rounds=1 if a.quick else 5, seconds=1 if a.quick else 3)
+    if "edge" in chosen:
+        edge.main(rounds=1 if a.quick else 5, seconds=1 if a.quick else 3)
     if "guards" in chosen:
         guards.main(rounds=2 if a.quick else 5)
     if "gateway" in chosen:

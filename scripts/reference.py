@@ -26,6 +26,7 @@ from intermodel.settings import (
     Receipts,
     Route,
     Settings,
+    Telemetry,
 )
 from intermodel.settings.model import GuardTable
 
@@ -45,6 +46,7 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[engines]`", Engines),
     ("`[receipts]`", Receipts),
     ("`[cache]`", Cache),
+    ("`[telemetry]`", Telemetry),
     ("`[deployments.NAME]`", Deployment),
     ("`[deployments.NAME.price]`", Price),
     ("`[deployments.NAME.rate]`", Rate),

@@ -44,10 +44,21 @@ def test_every_error_code_is_documented() -> None:
     told = (ROOT / "docs" / "api.md").read_text()
     known: set[str] = set()
     for source in (ROOT / "src" / "intermodel").rglob("*.py"):
-        if source.parts[-2] in ("gateway", "providers", "web"):
+        if source.parts[-2] in ("gateway", "providers", "web", "api"):
             known |= set(re.findall(r'code="([a-z_]+)"', source.read_text()))
     undocumented = {code for code in known if f"`{code}`" not in told}
-    assert undocumented <= {"port_in_use", "unknown_provider"}, "mistakes that are told at start"
+    assert undocumented <= {"port_in_use", "unknown_provider", "telemetry_not_installed"}, "told at start"
+
+
+def test_the_examples_of_the_api_run(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```sh\n(api\(\).*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
+    with up(tmp_path / "data", config="[engines]\nshipped = false\n") as node:
+        environ = os.environ | {"NODE": node.said["url"], "TOKEN": node.token}
+        done = subprocess.run(
+            ["bash", "-euc", block], env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"fit":true' in done.stdout
 
 
 @pytest.mark.skipif(not SHIPPED_FILE.exists(), reason="the model that ships is not built")

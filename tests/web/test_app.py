@@ -212,7 +212,7 @@ def test_an_unexpected_error_is_answered_and_logged(
     def explode(*_: object) -> None:
         raise ZeroDivisionError("a secret detail")
 
-    monkeypatch.setattr("intermodel.gateway.gateway.choose", explode)
+    monkeypatch.setattr("intermodel.gateway.Gateway.call", explode)
     response = post(server, CHAT)
     assert (response.status_code, response.json()["error"]["type"]) == (500, "server_error")
     assert "secret detail" not in response.text

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -10,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import uvicorn
 
 from intermodel.settings import Deployment, Limits
 from tests.support import Running, running, settings_for
@@ -109,3 +113,46 @@ def test_odd_cookies_cost_nothing_and_sign_nobody_out(node: Running) -> None:
         answer = httpx2.get(node.url, headers={"Accept": "text/html", "Cookie": cookies})
         assert answer.status_code == 200, cookies[:80]
         assert time.monotonic() - began < 2
+
+
+def test_a_head_and_its_body_may_come_apart_and_an_error_does_not_end_the_connection(node: Running) -> None:
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {node.token}\r\n"
+    good, bad = b'{"model":"echo","messages":[{"role":"user","content":"hi"}]}', b'{"model":"echo"}'
+    with connect(node) as connection:
+        for body, status in ((good, b"200"), (bad, b"400"), (b"{", b"400"), (good, b"200")):
+            connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+            time.sleep(0.05)
+            connection.sendall(body)
+            answer = connection.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 " + status), answer
+            assert b"connection: close" not in answer
+
+
+@pytest.mark.parametrize("body", [{}, {"messages": []}, {"stream": True}, {"stream": True, "model": "none"}])
+def test_another_server_gives_the_same_answers(node: Running, body: dict[str, object]) -> None:
+    asked = {"model": "echo", "messages": [{"role": "user", "content": "a b"}], **body}
+    answers = []
+    with under_another_server(node) as url:
+        for base in (node.url, url):
+            answer = httpx2.post(f"{base}/v1/chat/completions", json=asked, headers=node.headers)
+            names = sorted(set(answer.headers) - {"date", "server"})
+            answers.append((answer.status_code, names, re.sub(r'"(id|created|receipt)":[^,}]*', "", answer.text)))
+    assert answers[0] == answers[1]
+
+
+@contextlib.contextmanager
+def under_another_server(node: Running) -> Iterator[str]:
+    """The application of `node` with the connections that uvicorn has by itself."""
+    server = uvicorn.Server(uvicorn.Config(node.node.app, http="httptools", lifespan="off", log_config=None))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        served = asyncio.run_coroutine_threadsafe(_served(server, listener), node.loop)
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        served.result(10)
+
+
+async def _served(server: uvicorn.Server, listener: socket.socket) -> None:
+    await server._serve([listener])

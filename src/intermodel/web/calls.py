@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from intermodel.accounts import in_anthropic_words
@@ -12,9 +13,12 @@ from intermodel.settings import Limits
 from intermodel.web import anthropic_requests, openai_requests, plain_requests, responses_requests
 from intermodel.web.auth import Auth
 from intermodel.web.errors import event_of
-from intermodel.web.http import Receive, Scope, Send, Watch, parse_object, read_body, respond
+from intermodel.web.exchange import Adapted, Exchange, Fields
+from intermodel.web.http import Receive, Scope, Send, header, parse_object
 
-_STREAM_HEADERS = [
+_TRACE = 128
+"""Of a `traceparent`, as much as is looked at."""
+_STREAM_FIELDS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),  # asks nginx in front of a node not to hold events back
 ]
@@ -57,44 +61,49 @@ class Calls:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The path as an ASGI application."""
+        await self.serve(Adapted(scope, receive, send))
+
+    async def serve(self, exchange: Exchange) -> None:
+        scope = exchange.scope
         scope["protocol"] = self._kind
         caller = await self._auth.caller(scope)
         scope["caller"] = caller.token_id
-        body = await read_body(scope, receive, self._limits.body_bytes)
+        body = await exchange.body(self._limits.body_bytes)
         call = await self._read(self._kind, scope, body, self._limits)
-        async with Watch(receive) as watch:
+        if trace := header(scope, b"traceparent"):
+            call = replace(call, trace=trace[:_TRACE].decode("latin-1"))
+        with exchange:
             reply = await self._gateway.call(call, caller)
             try:
                 scope["model"] = reply.address
-                await (_stream(reply, self._kind, send) if reply.streamed else _whole(reply, self._kind, send))
+                await (_stream(reply, self._kind, exchange) if reply.streamed else _whole(reply, self._kind, exchange))
             finally:
                 await reply.close()
-        if watch.left:
+        if exchange.left:
             scope["left"] = True
 
 
-async def _whole(reply: Reply | Replay, kind: Kind, send: Send) -> None:
+async def _whole(reply: Reply | Replay, kind: Kind, exchange: Exchange) -> None:
     body = await reply.read()
-    await respond(send, 200, body, reply.media_type.encode(), _headers(reply, kind))
+    await exchange.answer(200, [(b"content-type", reply.media_type.encode()), *_fields(reply, kind)], body)
 
 
-async def _stream(reply: Reply | Replay, kind: Kind, send: Send) -> None:
+async def _stream(reply: Reply | Replay, kind: Kind, exchange: Exchange) -> None:
     media_type = f"{reply.media_type}; charset=utf-8" if reply.media_type.startswith("text/") else reply.media_type
-    headers = [(b"content-type", media_type.encode()), *_STREAM_HEADERS, *_headers(reply, kind)]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await exchange.begin(200, [(b"content-type", media_type.encode()), *_STREAM_FIELDS, *_fields(reply, kind)])
     try:
         while chunk := await reply.read():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await exchange.write(chunk)
     except IntermodelError as error:
         # a truncated answer must not end like a whole one: an error, and no end mark after this
-        event = reply.failure(error) or event_of(kind, error)
-        await send({"type": "http.response.body", "body": event, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+        await exchange.write(reply.failure(error) or event_of(kind, error))
+    await exchange.end()
 
 
-def _headers(reply: Reply | Replay, kind: Kind) -> list[tuple[bytes, bytes]]:
-    about = [(b"x-intermodel-model", reply.address.encode()), (b"x-intermodel-receipt", reply.id.encode())]
+def _fields(reply: Reply | Replay, kind: Kind) -> Fields:
+    about = ((b"x-intermodel-model", reply.address.encode()), (b"x-intermodel-receipt", reply.id.encode()))
     if not reply.headers:
         return about
     limits = in_anthropic_words(reply.headers, datetime.now(UTC)) if kind is Kind.MESSAGES else reply.headers
-    return [*about, *limits]
+    return (*about, *limits)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -47,4 +49,6 @@ class Health:
     async def metrics(self, request: Request) -> Response:
         """Prometheus' text format. Needs a token, as everything that tells of use does."""
         await self._auth.caller(request.scope)
+        with contextlib.suppress(IntermodelError):  # the database is gone: what was known of it is better than nothing
+            await self._gateway.gauges.renew()
         return Response(generate_latest(self._gateway.metrics.registry), media_type="text/plain; version=0.0.4")

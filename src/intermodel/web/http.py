@@ -29,7 +29,7 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     """The whole body. Raises `TooLarge`, if its length is declared before anything of it is read."""
     declared = header(scope, b"content-length")
     if declared.isdigit() and int(declared) > limit:
-        raise _too_large(int(declared), limit)
+        raise too_large(int(declared), limit)
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -39,9 +39,16 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
-            raise _too_large(size, limit)
+            raise too_large(size, limit)
         more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def too_large(size: int, limit: int) -> TooLarge:
+    return TooLarge(
+        f"The body has {size} bytes or more; this node takes {limit}.",
+        hint="Send less, or raise limits.body_bytes.",
+    )
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -70,12 +77,12 @@ async def respond(
     await send({"type": "http.response.body", "body": body})
 
 
-async def respond_error(send: Send, error: IntermodelError, protocol: Kind | None = None) -> None:
-    """The error in the shape of the request's protocol; OpenAI's is also that of this node's own API."""
-    headers = headers_of(error)
+def error_answer(error: IntermodelError, protocol: Kind | None = None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Status, header fields and body of an error in the protocol of the request; OpenAI's is also this node's own."""
+    headers = [(b"content-type", b"application/json"), *headers_of(error)]
     if receipt := error.told.get("receipt"):
         headers.append((b"x-intermodel-receipt", receipt.encode()))
-    await respond(send, status_of(error), orjson.dumps(body_of(protocol, error)), b"application/json", headers)
+    return status_of(error), headers, orjson.dumps(body_of(protocol, error))
 
 
 class Watch:
@@ -88,14 +95,14 @@ class Watch:
         self._receive = receive
         self.left = False
 
-    async def __aenter__(self) -> Watch:
+    def __enter__(self) -> Watch:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self._watcher = asyncio.create_task(self._until_gone())
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         self._watcher.cancel()
         del self._watcher  # its CancelledError leads back here: a ring would be left to the garbage collector
         if self.left and kind is not None and issubclass(kind, asyncio.CancelledError):
@@ -108,10 +115,3 @@ class Watch:
             pass
         self.left = True
         self._task.cancel()
-
-
-def _too_large(size: int, limit: int) -> TooLarge:
-    return TooLarge(
-        f"The body has {size} bytes or more; this node takes {limit}.",
-        hint="Send less, or raise limits.body_bytes.",
-    )

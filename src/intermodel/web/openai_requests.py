@@ -5,7 +5,8 @@ Source: OpenAI's API reference for chat completions, completions and embeddings.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
 
@@ -133,6 +134,65 @@ _OWN_NEED = {Kind.CHAT: Capability.CHAT, Kind.COMPLETION: Capability.COMPLETION,
 
 def call_of(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: str = "", size: int = 0) -> Call:
     """The call that `body` asks for. Raises `Invalid`, whose `param` is the field at fault."""
+    if kind is Kind.CHAT and is_plain(body):
+        return Call(kind, body["model"], body, body.get("stream") or False, _ONLY_CHAT, request_id, (), size)
+    return examined(kind, body, max_choices=max_choices, request_id=request_id, size=size)
+
+
+def is_plain(body: dict[str, Any]) -> bool:
+    """Whether a chat is right at first sight, and asks for nothing that not every chat model can do.
+
+    Most are, and cost a third then. What is not plain may be right too: `examined` tells, and explains.
+    """
+    if body.get("model") is None or body.get("messages") is None:
+        return False
+    for name, value in body.items():
+        if value is not None and name in _AT_FIRST_SIGHT and not _AT_FIRST_SIGHT[name](value):
+            return False
+    return True
+
+
+def _is_name(given: Any) -> bool:
+    return type(given) is str and 0 < len(given) <= MODEL_LENGTH
+
+
+def _are_texts(given: Any) -> bool:
+    """Whether the messages are text, and nothing but text."""
+    if type(given) is not list or not given:
+        return False
+    for message in given:
+        if type(message) is not dict or message.get("role") not in _ROLES:
+            return False
+        content = message.get("content")
+        if type(content) is not str and content is not None and not _are_parts_of_text(content):
+            return False
+    return True
+
+
+def _are_parts_of_text(given: Any) -> bool:
+    return type(given) is list and all(
+        type(part) is dict and part.get("type") == "text" and type(part.get("text")) is str for part in given
+    )
+
+
+def _is_flag(given: Any) -> bool:
+    return type(given) is bool
+
+
+def _is_number(least: float, most: float) -> Callable[[Any], bool]:
+    return lambda given: (type(given) is float or type(given) is int) and least <= given <= most
+
+
+def _is_count(least: int, most: int = 2**63) -> Callable[[Any], bool]:
+    return lambda given: type(given) is int and least <= given <= most
+
+
+def _takes_a_look(_given: Any) -> bool:
+    return False
+
+
+def examined(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: str = "", size: int = 0) -> Call:
+    """As `call_of`, for whatever is asked for."""
     try:
         form = _FORM[kind].model_validate(body)
     except ValidationError as error:
@@ -154,6 +214,25 @@ def call_of(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: s
         request_id=request_id,
         size=size,
     )
+
+
+_ROLES = get_args(_Message.model_fields["role"].annotation)
+_AT_FIRST_SIGHT: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(_Chat.model_fields, _takes_a_look),
+    "model": _is_name,
+    "messages": _are_texts,
+    "stream": _is_flag,
+    "n": _is_count(1, 1),
+    "max_tokens": _is_count(0),
+    "max_completion_tokens": _is_count(1),
+    "temperature": _is_number(0, 2),
+    "top_p": _is_number(0, 1),
+    "frequency_penalty": _is_number(-2, 2),
+    "presence_penalty": _is_number(-2, 2),
+    "seed": _is_count(-(2**63)),
+}
+"""By field: whether it is right, and asks for nothing special. Null is right everywhere but in the first two."""
+_ONLY_CHAT = frozenset({Capability.CHAT})
 
 
 def _check_chat(form: _Chat) -> None:

@@ -48,7 +48,7 @@ class Chat:
         if not asked.models or not asked.prompt.strip():
             raise Invalid("There is nothing to ask.", hint="Choose a model and write a message.")
         answers: list[Answer] = []
-        async with Watch(request.receive) as watch:
+        with Watch(request.receive) as watch:
             answers = await self._ask_all(asked, caller, request.scope["request_id"])
         if watch.left:
             request.scope["left"] = True

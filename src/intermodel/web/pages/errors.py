@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from starlette.types import ASGIApp
+from starlette.responses import Response
 
 from intermodel.core import IntermodelError, Unauthenticated
 from intermodel.web.auth import COOKIE
@@ -25,7 +25,7 @@ _TITLES = {
 }
 
 
-def page_error(scope: Scope, error: IntermodelError) -> ASGIApp | None:
+def page_error(scope: Scope, error: IntermodelError) -> Response | None:
     """The error as a page, or the way to the sign-in page; None for programs, which have shapes of their own."""
     if not _is_for_a_person(scope):
         return None

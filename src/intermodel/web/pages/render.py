@@ -18,6 +18,7 @@ from intermodel import __version__
 from intermodel.governance import Caller
 from intermodel.web.http import Scope
 from intermodel.web.pages.static import address
+from intermodel.web.pages.words import FILTERS
 
 FOLDER = Path(__file__).parent.parent / "templates"
 
@@ -88,6 +89,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"size": size, "number": number, "short": short, "when": when, "marked": marked}
+    made.filters |= FILTERS
     made.globals |= {"static": address, "version": __version__}
     return made
 

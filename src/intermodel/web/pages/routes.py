@@ -10,21 +10,27 @@ from starlette.routing import BaseRoute, Route
 
 from intermodel.engines import Engines
 from intermodel.gateway import Gateway
-from intermodel.governance import Caller
+from intermodel.governance import Caller, Tokens
 from intermodel.settings import Settings
 from intermodel.web.auth import Auth
 from intermodel.web.health import Health
+from intermodel.web.pages.budgets import Budgets
+from intermodel.web.pages.calls import Calls
 from intermodel.web.pages.chat import Chat
+from intermodel.web.pages.deployments import Deployments
 from intermodel.web.pages.home import Home
 from intermodel.web.pages.listing import Listing
 from intermodel.web.pages.models import Models
 from intermodel.web.pages.signin import SignIn
+from intermodel.web.pages.spending import Spending
 from intermodel.web.pages.static import favicon, static
 
 View = Callable[[Request, Caller], Awaitable[Response]]
 
 
-def page_routes(settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, health: Health) -> list[BaseRoute]:
+def page_routes(
+    settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, tokens: Tokens, health: Health
+) -> list[BaseRoute]:
     """Every page, with the files they load."""
     listing = Listing(settings, gateway, engines)
     models, chat, signin = Models(settings, listing), Chat(settings.limits, gateway, listing), SignIn(auth)
@@ -34,11 +40,27 @@ def page_routes(settings: Settings, gateway: Gateway, engines: Engines, auth: Au
         Route("/models/{address:path}", _signed_in(auth, models.show)),
         Route("/chat", _signed_in(auth, chat.show), methods=["GET"]),
         Route("/chat", _signed_in(auth, chat.say), methods=["POST"]),
+        *_figures(gateway, auth, tokens),
         Route("/signin", signin.show, methods=["GET"]),
         Route("/signin", signin.submit, methods=["POST"]),
         Route("/signout", signin.sign_out, methods=["POST"]),
         Route("/static/{version}/{name}", static),
         Route("/favicon.ico", favicon),
+    ]
+
+
+def _figures(gateway: Gateway, auth: Auth, tokens: Tokens) -> list[BaseRoute]:
+    """The pages about calls and money."""
+    calls, budgets = Calls(gateway, tokens), Budgets(gateway.accounts.budgets, auth)
+    spending = Spending(gateway.accounts.receipts, tokens)
+    return [
+        Route("/calls", _signed_in(auth, calls.show_all), methods=["GET"]),
+        Route("/calls/{id}", _signed_in(auth, calls.show), methods=["GET"]),
+        Route("/spending", _signed_in(auth, spending.show), methods=["GET"]),
+        Route("/spending.csv", _signed_in(auth, spending.csv), methods=["GET"]),
+        Route("/deployments", _signed_in(auth, Deployments(gateway).show), methods=["GET"]),
+        Route("/budgets", _signed_in(auth, budgets.show), methods=["GET"]),
+        Route("/budgets", _signed_in(auth, budgets.change), methods=["POST"]),
     ]
 
 
