@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intermodel.accounts.limit_headers import in_anthropic_words
-from intermodel.accounts.limits import FEW, Admission, Busy, RateLimits
+from intermodel.accounts.limits import EXACT, FEW, GRAIN_S, Admission, Busy, RateLimits
 from intermodel.accounts.payer import Payer
 from intermodel.core import Limited
 from intermodel.core.errors import TooLarge
@@ -404,3 +404,17 @@ def test_it_does_as_the_plain_account(default: dict[str, Any], team: dict[str, A
             await getattr(both, verb)(*arguments)
 
     asyncio.run(go())
+
+
+async def test_memory_is_bounded_however_many_call() -> None:
+    clock = Clock()
+    limits = RateLimits({"all": RateLimit(requests_per_minute=10**9, tokens_per_minute=10**9)}, clock=clock)
+    for _ in range(20_000):
+        (await limits.admit(ADA, 1)).close()
+        clock.now += 0.001
+    (window,) = limits._windows.values()
+    assert (window.requests, window.tokens) == (20_000, 20_000)
+    assert len(window.entries) <= EXACT + 20 / GRAIN_S
+    clock.now += 60.01
+    window.expire(clock.now)
+    assert (window.requests, window.tokens, len(window.entries)) == (0, 0, 0)

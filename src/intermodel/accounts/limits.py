@@ -18,7 +18,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from intermodel.accounts.limit_headers import Headers, State, headers
 from intermodel.accounts.limits_redis import Answer, Kind, Shared, Subject
@@ -46,29 +45,25 @@ class Busy:
     """Of all limits that bind the call."""
 
 
-class Counted(Protocol):
-    """What is in a window: it came at a time, and counts until 60 s later."""
-
-    at: float
-    tokens: int
-
-    @property
-    def requests(self) -> int: ...
+EXACT = 1024
+"""So many calls of a window are kept one by one; those after them by the hundredth of a second, which bounds memory."""
+GRAIN_S = 0.01
 
 
-class Surplus:
-    """Tokens that a call used beyond those it was admitted with."""
+class Counted:
+    """What counts in a window until 60 s after `at`: one call or, where they are many, those of a hundredth of a second
+    together, which count until the last of them would."""
 
-    __slots__ = ("at", "tokens")
-    requests = 0
+    __slots__ = ("at", "began", "requests", "tokens")
 
-    def __init__(self, at: float, tokens: int) -> None:
-        self.at = at
+    def __init__(self, at: float, requests: int, tokens: int) -> None:
+        self.began = self.at = at
+        self.requests = requests
         self.tokens = tokens
 
 
 class Window:
-    """What counts against one limit of one subject. Holds one entry for each call of the last 60 s."""
+    """What counts against one limit of one subject in the last 60 s."""
 
     __slots__ = ("at_once", "entries", "key", "name", "requests", "rpm", "running", "tokens", "tpm")
 
@@ -101,10 +96,19 @@ class Window:
             and (self.at_once is None or self.running < self.at_once)
         )
 
-    def add(self, entry: Counted) -> None:
-        self.entries.append(entry)
-        self.requests += entry.requests
-        self.tokens += entry.tokens
+    def add(self, now: float, requests: int, tokens: int) -> Counted:
+        """Count so much from now on."""
+        self.requests += requests
+        self.tokens += tokens
+        entries = self.entries
+        if len(entries) >= EXACT and now - (last := entries[-1]).began < GRAIN_S:
+            last.at = now
+            last.requests += requests
+            last.tokens += tokens
+            return last
+        entry = Counted(now, requests, tokens)
+        entries.append(entry)
+        return entry
 
     def refused(self, now: float, tokens: int) -> Iterator[tuple[Kind, float]]:
         """Everything that this limit has against a call of so many tokens now, and for how many seconds."""
@@ -140,19 +144,15 @@ class Window:
 class Admission:
     """A call that was let in: `settle` it when its tokens are known, and `close` it when it has ended."""
 
-    __slots__ = ("_clock", "_closed", "_settled", "_windows", "at", "tokens")
-    requests = 1
+    __slots__ = ("_clock", "_closed", "_entries", "_settled", "_windows", "tokens")
 
     def __init__(self, windows: tuple[Window, ...], tokens: int, at: float, clock: Callable[[], float]) -> None:
-        self.at = at
         self.tokens = tokens
         self._windows = windows
         self._clock = clock
         self._settled = self._closed = False
+        self._entries = [window.add(at, 1, tokens) for window in windows]
         for window in windows:
-            window.entries.append(self)
-            window.requests += 1
-            window.tokens += tokens
             window.running += 1
 
     def settle(self, tokens: int) -> None:
@@ -183,12 +183,13 @@ class Admission:
         for window in self._windows:
             window.expire(now)
         if extra > 0:
-            surplus = Surplus(now, extra)
             for window in self._windows:
-                window.add(surplus)
-        elif self.at > now - WINDOW_S:  # still counted, by all windows alike
-            self.tokens += extra
-            for window in self._windows:
+                window.add(now, 0, extra)
+            return
+        self.tokens += extra
+        for window, entry in zip(self._windows, self._entries, strict=True):
+            if entry.at > now - WINDOW_S:  # it still counts
+                entry.tokens += extra
                 window.tokens += extra
 
 

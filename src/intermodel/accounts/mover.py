@@ -10,8 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,37 +31,44 @@ RECEIPT = b"R"
 LOST = "lost"
 BATCH_BYTES = 512 * 1024
 CATCH_UP_S = 2.0
-FRESH_BYTES = 8 * 1024**2
+FRESH_BYTES = 4 * 1024**2
 """So many bytes of receipts are held in memory besides the file, where the database keeps up."""
 _LARGEST = 2**63 - 1
 _NOTHING: Mapping[str, Any] = {}
 
 
-_Moving = tuple[Mapping[str, Any], bytes]
-"""A receipt on its way: the document, and its bytes in the journal."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch:
-    """What goes into the database together: the receipts up to `end`."""
+    """Receipts that go into the database together, as the rows and sums that go there: far smaller than they are."""
 
-    moving: Sequence[_Moving]
-    end: Position
-    fresh: bool
-    """Whether they were taken from memory."""
+    __slots__ = ("attempts", "bytes", "charges", "end", "rows")
 
-    @property
-    def documents(self) -> Iterator[Mapping[str, Any]]:
-        return (document for document, _ in self.moving)
-
-    def charges(self) -> dict[Key, int]:
+    def __init__(self) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self.charges: dict[Key, int] = {}
         """What they cost, by window."""
-        sums: dict[Key, int] = {}
-        for document in self.documents:
-            for charge in document.get("budgets") or ():
-                key = charge["budget"], charge["window"]
-                sums[key] = sums.get(key, 0) + charge["nano"]
-        return sums
+        self.attempts: dict[tuple[str, int, str], list[float]] = {}
+        """By address, minute and outcome: how many, their seconds, how many first tokens, the seconds until those."""
+        self.bytes = 0
+        self.end = Position(0, 0)
+        """The place in the journal up to which they are all."""
+
+    def add(self, document: Mapping[str, Any], payload: bytes) -> None:
+        self.rows.append(_row(document, payload))
+        self.bytes += len(payload)
+        for charge in document.get("budgets") or ():
+            key = charge["budget"], charge["window"]
+            self.charges[key] = self.charges.get(key, 0) + charge["nano"]
+        minute = int(document.get("at", 0) // 60)
+        for attempt in document.get("attempts") or ():
+            place = _text(attempt.get("address")), minute, _text(attempt.get("outcome"), 32)
+            sums = self.attempts.get(place)
+            if sums is None:
+                sums = self.attempts[place] = [0, 0.0, 0, 0.0]
+            first = attempt.get("first_token_s")
+            sums[0] += 1
+            sums[1] += attempt.get("seconds") or 0
+            sums[2] += first is not None
+            sums[3] += first or 0
 
 
 class Mover:
@@ -77,10 +83,9 @@ class Mover:
         self._tried: _Batch | None = None
         self.waiting = 0
         """Receipts in the journal that are not in the database yet."""
-        self._fresh: list[_Moving] | None = None
+        self._fresh: _Batch | None = None
         """All receipts after `_fresh_since`, so that they need not be read; None: they must."""
         self._fresh_since = Position(0, 0)
-        self._fresh_bytes = 0
         self.listeners: list[Callable[[dict[str, Any]], None]] = []
 
     async def open(self) -> None:
@@ -126,9 +131,8 @@ class Mover:
     def add(self, document: Mapping[str, Any], payload: bytes) -> None:
         """A receipt was written at the journal's end. While the database keeps up, none is read from there."""
         if self._fresh is not None:
-            self._fresh.append((document, payload))
-            self._fresh_bytes += len(payload)
-            if self._fresh_bytes > FRESH_BYTES:
+            self._fresh.add(document, payload)
+            if self._fresh.bytes > FRESH_BYTES:
                 self._fresh = None
 
     def missed(self) -> None:
@@ -142,7 +146,7 @@ class Mover:
             if self._tried is not None:
                 await self._settle_tried()
             batch = self._next()
-            if batch.moving:
+            if batch.rows:
                 self._tried = batch
                 covered = await self._commit(batch)
                 self._tried = None
@@ -154,15 +158,21 @@ class Mover:
 
     def _next(self) -> _Batch:
         end = self._journal.end
-        self._fresh_bytes = 0
-        if self._fresh is not None and self._read == self._fresh_since:
-            return _Batch(tuple(self._fresh), end, fresh=True)
+        batch = self._fresh
+        if batch is not None and self._read == self._fresh_since:
+            batch.end = self._fresh_since = end
+            self._fresh = _Batch()
+            return batch
         entries = self._journal.read(self._read, BATCH_BYTES)
-        moving = [(orjson.loads(entry.payload), entry.payload) for entry in entries if entry.kind == RECEIPT]
-        until = entries[-1].end if entries else end
+        batch = _Batch()
+        for entry in entries:
+            if entry.kind == RECEIPT:
+                batch.add(orjson.loads(entry.payload), entry.payload)
+        batch.end = until = entries[-1].end if entries else end
         # what is written from here on is remembered, once all before it is in a batch
-        self._fresh, self._fresh_since = (None if until < end or self._journal.failing else []), until
-        return _Batch(moving, until, fresh=False)
+        behind = until < end or self._journal.failing
+        self._fresh, self._fresh_since = None if behind else _Batch(), until
+        return batch
 
     async def _settle_tried(self) -> None:
         """Nobody knows whether the last batch was committed, for the connection broke: look."""
@@ -175,12 +185,11 @@ class Mover:
 
     async def _commit(self, batch: _Batch) -> dict[Key, int]:
         """One transaction; what the slices gave for what was spent."""
-        rows = [_row(document, payload) for document, payload in batch.moving]
         async with self._database.begin() as db:
             await self._advance(db, batch.end)
-            await db.exec_driver_sql(_insert_receipts(db.dialect), rows)
-            covered = await self._budgets.slices.charge(db, batch.charges())
-            await _count_attempts(db, batch.documents)
+            await db.exec_driver_sql(_insert_receipts(db.dialect), batch.rows)
+            covered = await self._budgets.slices.charge(db, batch.charges)
+            await _count_attempts(db, batch.attempts)
         return covered
 
     async def _advance(self, db: AsyncConnection, end: Position) -> None:
@@ -200,15 +209,12 @@ class Mover:
         return Position(row.segment, row.offset)
 
     def _moved(self, batch: _Batch) -> None:
-        if batch.moving:
+        if batch.rows:
             self._committed = batch.end
-            for key, amount in batch.charges().items():
+            for key, amount in batch.charges.items():
                 self._budgets.slices.owe(key, -amount)
-            self.waiting -= len(batch.moving)
+            self.waiting -= len(batch.rows)
         self._read = batch.end
-        if batch.fresh and self._fresh is not None:
-            del self._fresh[: len(batch.moving)]
-            self._fresh_since = batch.end
 
     async def _drop_segments(self) -> None:
         """Delete segments that are in the database, but for the calls in progress, which are written once more."""
@@ -224,8 +230,8 @@ class Mover:
             self._journal.drop(segment)
 
     def _tell(self, batch: _Batch) -> None:
-        for _, payload in batch.moving if self.listeners else ():
-            document = orjson.loads(payload)
+        for row in batch.rows if self.listeners else ():
+            document = orjson.loads(row[-1])
             for listener in self.listeners:
                 try:
                     listener(document)
@@ -281,18 +287,7 @@ def _count(value: float | None) -> int:
     return max(0, min(int(value), _LARGEST)) if value else 0
 
 
-async def _count_attempts(db: AsyncConnection, documents: Iterable[Mapping[str, Any]]) -> None:
-    sums: dict[tuple[str, int, str], list[float]] = {}
-    for document in documents:
-        minute = int(document.get("at", 0) // 60)
-        for attempt in document.get("attempts") or ():
-            key = _text(attempt.get("address")), minute, _text(attempt.get("outcome"), 32)
-            found = sums.setdefault(key, [0, 0.0, 0, 0.0])
-            first = attempt.get("first_token_s")
-            found[0] += 1
-            found[1] += attempt.get("seconds") or 0
-            found[2] += first is not None
-            found[3] += first or 0
+async def _count_attempts(db: AsyncConnection, sums: Mapping[tuple[str, int, str], Sequence[float]]) -> None:
     if not sums:
         return
     columns = ("attempts", "seconds", "first_tokens", "first_token_s")
