@@ -30,7 +30,7 @@ $(VENV)/.dev: $(VENV)/.node requirements/dev.lock
 	@touch $@
 
 test: setup-dev  ## The everyday suite, under three minutes.
-	@$(BIN)/pytest -m "not slow and not browser"
+	@$(BIN)/pytest -n auto --dist loadfile -m "not slow and not browser"
 
 slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds.
 	@$(BIN)/pytest -m "slow"
