@@ -114,6 +114,7 @@ async def build(
             settings.limits,
             Cache(settings.cache.bytes),
             metrics,
+            keeps_content=settings.receipts.store_content,
         )
         stack.push_async_callback(gateway.stop, 0)
         auth = Auth(tokens, folder.secret())

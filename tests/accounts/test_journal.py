@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -129,4 +130,26 @@ async def test_one_sync_is_shared_by_all_who_wait(tmp_path: Path) -> None:
         for number in range(100):
             group.create_task(write(number))
     assert len(payloads(journal)) == 100
+    journal.close()
+
+
+@pytest.mark.parametrize("what", ["dup", "fdatasync"])
+@pytest.mark.parametrize("error", [OSError(errno.EMFILE, "Too many open files"), RuntimeError("no more threads")])
+async def test_a_sync_that_fails_is_told_to_all_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, error: Exception
+) -> None:
+    import asyncio
+
+    def fail(_: int) -> int:
+        raise error
+
+    journal = Journal(tmp_path, power=True)
+    journal.open()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, what, fail)
+        async with asyncio.timeout(5):
+            told = await asyncio.gather(*(journal.synced() for _ in range(3)), return_exceptions=True)
+    assert [getattr(one, "code", None) for one in told] == ["receipts_unavailable"] * 3
+    async with asyncio.timeout(5):
+        await journal.synced()
     journal.close()

@@ -85,6 +85,20 @@ async def test_how_deployments_did(database: Database, tmp_path: Path) -> None:
         assert await opened.receipts.performance(time.time() + 120) == []
 
 
+async def test_an_answer_is_rated_once_in_all_processes(database: Database, tmp_path: Path) -> None:
+    async with accounts(database, tmp_path / "one") as one, accounts(database, tmp_path / "two") as two:
+        receipt = over(call())
+        await one.receipts.record(receipt)
+        assert await one.receipts.find(receipt["id"])
+        rated = await asyncio.gather(*(a.receipts.rate(receipt["id"], 0.5) for a in (one, two, one, two)))
+        assert sorted(rated) == [False, False, False, True]
+        with pytest.raises(NotFound):
+            await one.receipts.rate(new_id(), 1)
+    async with accounts(database, tmp_path / "one") as again:
+        assert not await again.receipts.rate(receipt["id"], 1)
+        assert (await again.receipts.find(receipt["id"]))["quality"] == 0.5
+
+
 async def test_listeners_hear_of_every_receipt(database: Database, tmp_path: Path) -> None:
     heard: list[dict[str, Any]] = []
 

@@ -8,16 +8,21 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from intermodel.cli import app
+from intermodel.cli.deployments import _state
+from intermodel.cli.output import fail
 from intermodel.cli.pairs import document_of
 from intermodel.cli.receipts import account_of
+from intermodel.cli.routes import candidates_of
 from intermodel.core import Invalid
 from intermodel.settings import Budget, Deployment, Route
 from tests.process import Up, intermodel, up
@@ -116,6 +121,36 @@ def test_budgets_bind_tokens_made_for_somebody(node: Up) -> None:
     assert (plain.returncode, json.loads(plain.stdout)["error"]["code"]) == (4, "admin_needed")
     verb(node, "budgets", "remove", "acme")
     assert told(node, "budgets") == []
+
+
+@pytest.mark.parametrize("name", ["[/foo]", "[red]a", "x\x1b]0;owned\x07\x1b[2Jy", "a\u202eb\nc:smile:"])
+def test_what_callers_wrote_is_no_command_and_no_markup(node: Up, name: str) -> None:
+    assert ask(node, name).status_code == 404
+    receipt = told(node, "receipts", "list", "--limit", "1")[0]["id"]
+    shown = name.encode("unicode_escape").decode()
+    for words in (("list",), ("show", receipt)):
+        said = verb(node, "receipts", *words)
+        assert shown in said
+        assert all(c.isprintable() or c == "\n" for c in said)
+
+
+def test_names_and_reasons_are_no_command_and_no_markup() -> None:
+    odd, told = "[/foo]\x1b[2J", StringIO()
+    standing = {"phase": "open", "rests_s": 1.0, "reason": odd}
+    screen = Console(file=told, width=200)
+    screen.print(candidates_of([{"address": odd, "fit": True, "reason": odd}]))
+    screen.print(_state({"problem": None, "standing": standing}))
+    money = {"spent": "0", "reserved": "0", "wasted": "0"}
+    attempt = {"address": odd, "outcome": odd, "code": odd, "dollars": "0", "key": 1}
+    receipt = {"id": odd, "at": 0.0, "dollars": money, "model": odd, "outcome": odd, "attempts": [attempt]}
+    screen.print(account_of(receipt))
+    assert told.getvalue().count("[/foo]\\x1b[2J") == 9
+    assert "\x1b" not in told.getvalue()
+
+
+def test_an_error_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fail(Invalid("a\x1b[2Jb\nc [/foo]", hint="d\x07"), as_json=False) == 2
+    assert capsys.readouterr().err == "Error: a\\x1b[2Jb\nc [/foo]\nd\\x07\n"
 
 
 def test_receipts_are_listed_and_shown(node: Up) -> None:

@@ -22,8 +22,9 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from intermodel.cli.top import View, screen, view
+from intermodel.cli.top import View, _Fitted, screen, view
 from tests.process import COMMAND, intermodel, up
 from tests.support import Running, running
 from tests.traffic import call, settings_with_traffic
@@ -99,6 +100,23 @@ def test_it_fits_the_window(size: tuple[int, int], much: int) -> None:
         assert " of 40)" in text
     if not much:
         assert "Nothing was called in the last hour" in text
+
+
+def test_lines_that_break_do_not_make_it_higher() -> None:
+    fitted = _Fitted(Text("a word and another\n" * 9), 5)
+    told = StringIO()
+    Console(file=told, width=10, force_terminal=False).print(fitted)
+    assert told.getvalue().splitlines() == ["a word and", "another"] * 2 + ["a word and"]
+
+
+def test_what_callers_wrote_is_no_command_and_no_markup() -> None:
+    odd = "[/foo]\x1b[2J"
+    caller = {"token": "t", "name": odd, "user": "", "organisation": ""}
+    calls = [live(model=odd, answering=f"{odd}!", caller=caller)]
+    seen = view("http://n", NOW, calls, [spent(odd)], [], [spent(odd)], [budget(odd)])
+    text = "\n".join(printed(seen, 200, None))
+    assert text.count("[/foo]\\x1b[2J") == 6
+    assert "\x1b" not in text
 
 
 @pytest.fixture(scope="module")

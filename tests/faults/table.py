@@ -186,7 +186,7 @@ def _charged(receipt: dict[str, Any]) -> str:
     """In millionths of a dollar."""
     if not receipt["spent"]:
         return "0"
-    about = "about " if (receipt["usage"] or {}).get("estimated") else ""
+    about = "about " if (receipt["usage"] or {"estimated": True}).get("estimated") else ""
     return f"{about}{Decimal(receipt['spent']) / 1000:f} µ$"
 
 
@@ -196,7 +196,9 @@ What becomes of a call when its upstream fails: written by the tests that make e
 loopback, against a running node (`make faults`; `tests/faults`). *Alone* the deployment is a route's only candidate;
 *with a second* one that is well follows it. A whole answer and a stream are asked for in OpenAI's chat; *Messages* is a
 stream in Anthropic's protocol from the same server. Charged is what the receipt says was spent when alone: the
-deployments cost $1 and $2 for a million tokens read and made, and *about* marks an estimate, where no usage came.
+deployments cost $1 and $2 for a million tokens read and made, and *about* marks an estimate, where no usage came. What
+was not reached, or refused by itself, costs nothing; what took a call and broke off, fell silent or sent what is no
+answer may bill it, so each such attempt is charged what was asked and what came of it.
 What the receipt says are its outcome and how each attempt ended.
 
 A stream that breaks in plain text is gone on with where a further candidate states the capability `continues`: the

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import httpx2
+import orjson
 import pytest
 
 from intermodel.core import Fault, IntermodelError, Invalid, NotFound, OverBudget, Upstream
 from intermodel.gateway.choose import Candidate, Target
 from intermodel.gateway.failover import LONGEST_WAIT_S, Failover, Place, most_telling
 from intermodel.settings import Route
+from tests.faults.server import framed, steps
+from tests.gateway.calling import ask, attempts, calling
 
 
 def target(name: str, **more: Any) -> Target:
@@ -113,3 +118,25 @@ def test_the_most_telling_error_is_told() -> None:
     assert most_telling(errors).message == "busy"
     assert most_telling([*errors, OverBudget("no money")]).message == "no money"
     assert most_telling([*errors, Upstream("long", fault=Fault.TOO_LONG)]).message == "long"
+
+
+def test_an_error_inside_a_whole_answer_is_understood(tmp_path: Path) -> None:
+    """As one inside a stream is, and as one with a status."""
+    with calling(tmp_path, {"r": {"candidates": ("m", "n")}}) as (node, server):
+
+        def says(code: str, message: str) -> httpx2.Response:
+            error = framed(orjson.dumps({"error": {"message": message, "code": code}}))
+            server.script = lambda asked: [error] if asked.model == "m" else steps("ok", stream=False)
+            return ask(node, "r")
+
+        filtered = says("content_filter", "blocked")
+        assert (filtered.status_code, filtered.json()["error"]["code"]) == (400, "content_filter")
+        assert len(server.asked) == 1, "it is not routed around"
+        rotated = says("invalid_api_key", "Incorrect API key provided: sk-live-1234567890")
+        assert attempts(node, rotated) == [("m", 0, "upstream_credentials"), ("n", 0, "ok")]
+        server.script = lambda _: [
+            framed(orjson.dumps({"error": {"message": "Incorrect API key: sk-live-1", "code": "invalid_api_key"}}))
+        ]
+        failed = ask(node, "r")
+        assert failed.json()["error"]["code"] == "upstream_credentials"
+        assert "sk-live" not in failed.text

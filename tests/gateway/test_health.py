@@ -276,3 +276,14 @@ def test_the_pause_is_spread(clock: Clock) -> None:
         pauses.add(place.standing().until - clock.now)
     assert len(pauses) == 50
     assert all(0.8 <= pause <= 1.2 for pause in pauses)
+
+
+def test_what_is_forgotten_begins_anew(health: Health) -> None:
+    for name in ("a", "b"):
+        fail(health.of(name), times=IN_A_ROW)
+        health.of(name, 1).ok(0.5, 10, 1)
+    health.forget("a")
+    health.forget("never")
+    assert health.standing("a", 2).phase is Phase.CLOSED
+    assert health.standing("a", 2).samples == 0
+    assert health.of("b").standing().phase is Phase.OPEN

@@ -71,6 +71,24 @@ def test_one_that_fails_leaves_the_other_running(hedged: tuple[Running, Server])
     assert [a["code"] or a["outcome"] for a in receipt(node, answer)["attempts"]] == ["ok", "some_code"]
 
 
+def test_a_mistake_of_ours_leaves_no_rival_running(
+    hedged: tuple[Running, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, server = hedged
+    gateway = node.node.gateway
+    rightly = gateway._ask
+
+    async def mistaken(*place: Any, hedge: bool = False) -> Any:
+        if hedge:
+            raise RuntimeError("as the test wants it")
+        return await rightly(*place)
+
+    monkeypatch.setattr(gateway, "_ask", mistaken)
+    server.script = late("silent-before")
+    assert ask(node, "r").status_code == 500
+    until(server.of("first")[0].left.is_set, 1)
+
+
 def test_both_fail_and_the_most_telling_is_told(hedged: tuple[Running, Server]) -> None:
     node, server = hedged
     server.script = lambda asked: [0.3, *steps("status-413" if asked.model == "first" else "status-500", stream=False)]

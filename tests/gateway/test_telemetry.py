@@ -22,11 +22,12 @@ from pydantic import ValidationError
 
 from intermodel.core import Invalid
 from intermodel.gateway import telemetry as sending
+from intermodel.gateway.receipt import Heard
 from intermodel.gateway.spans import CODES, Spans
-from intermodel.gateway.telemetry import Heard, Telemetry
+from intermodel.gateway.telemetry import Telemetry
 from intermodel.node import build
 from intermodel.providers import Http
-from intermodel.settings import Deployment, Route
+from intermodel.settings import Deployment, Receipts, Route
 from intermodel.settings import Telemetry as Table
 from intermodel.settings.load import telemetry_headers
 from tests.support import Running, running, settings_for
@@ -96,14 +97,17 @@ def collector() -> Iterator[Collector]:
 
 
 @contextlib.contextmanager
-def node_with(folder: Path, upstream: Upstream, endpoint: str, **table: Any) -> Iterator[Running]:
+def node_with(
+    folder: Path, upstream: Upstream, endpoint: str, *, kept: bool = False, **table: Any
+) -> Iterator[Running]:
     deployments = {
         "gone": Deployment(base_url=f"{upstream.url}/v1", model="status-503"),
         "good": Deployment(base_url=f"{upstream.url}/v1", model="upstream-name"),
     }
     routes = {"reliable": Route(candidates=("gone", "good"))}
     telemetry = Table(endpoint=endpoint, **table)
-    with running(settings_for(folder / "data", deployments=deployments, routes=routes, telemetry=telemetry)) as node:
+    more: dict[str, Any] = {"telemetry": telemetry, "receipts": Receipts(store_content=kept)}
+    with running(settings_for(folder / "data", deployments=deployments, routes=routes, **more)) as node:
         yield node
 
 
@@ -182,6 +186,15 @@ def test_nothing_of_what_is_said_leaves_the_node(
         ask(node, CALL)
     assert len(collector.bodies) >= 2
     assert not any(b"secret" in body for body in collector.bodies)
+
+
+@pytest.mark.parametrize(("kept", "content"), [(True, False), (False, True), (True, True)])
+def test_what_is_said_leaves_the_node_only_where_it_is_kept_and_may(
+    tmp_path: Path, upstream_server: Upstream, collector: Collector, kept: bool, content: bool
+) -> None:
+    with node_with(tmp_path, upstream_server, collector.url, kept=kept, content=content) as node:
+        ask(node, CALL)
+    assert any(b"secret" in body for body in collector.bodies) == (kept and content)
 
 
 def test_without_a_traceparent_a_call_is_a_trace_of_its_own(

@@ -12,11 +12,15 @@ from intermodel.providers.http import Http, Origin
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"]
 PRIVATE = [
-    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0", "192.0.0.192", "198.18.0.1",
+    "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "0.0.0.0", "192.0.0.8", "198.18.0.1",
     "::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1",
+    "64:ff9b:1::a01:203", "fd00:ec3::254",
 ]  # fmt: skip
 NEVER = ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fe80::1", "224.0.0.1", "ff02::1",
-         "255.255.255.255", "fe80::1%1"]  # fmt: skip
+         "255.255.255.255", "fe80::1%1", "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192",
+         "168.63.129.16", "::ffff:100.100.100.200", "64:ff9b:1::a9fe:a9fe", "::169.254.169.254",
+         "64:ff9b:1:a9fe:a9:fe00::",
+         "64:ff9b:1:ffa9:fe:a9fe::", "64:ff9b:1:0:a9:fea9:fe00:0"]  # fmt: skip
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *texts: str) -> list[str]:
@@ -62,10 +66,16 @@ def test_a_base_url_that_is_none(url: str) -> None:
         Origin(url)
 
 
-async def test_a_name_that_resolves_to_this_machine_needs_to_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_that_resolves_to_this_machine_needs_to_be_meant(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     resolving(monkeypatch, "127.0.0.1")
-    with pytest.raises(Upstream, match=r"resolves to 127\.0\.0\.1"):
+    with pytest.raises(Upstream, match="does not call") as caught:
         await Names().find("rebound.test", 80, private=False)
+    assert "rebound" not in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+    assert caplog.records[-1].__dict__["found"] == ["127.0.0.1"]
+    assert caplog.records[-1].__dict__["host"] == "rebound.test"
     here = [(socket.AF_INET, ("127.0.0.1", 80))]
     assert await Names().find("rebound.test", 80, private=True) == here
     assert await Names().find("localhost", 80, private=False) == here

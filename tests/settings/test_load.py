@@ -112,7 +112,7 @@ def test_several_keys_take_turns_in_the_order_written(tmp_path: Path) -> None:
     [
         ('[routes.r]\ncandidates = ["a"]\n[routes.r.weights]\nb = 1', "weight for 'b'"),
         ('[routes.r]\ncandidates = ["a"]\nguards = ["pii"]', "guard 'pii'"),
-        ('[budgets.b]\ndollars = 0', "greater than 0"),
+        ("[budgets.b]\ndollars = 0", "greater than 0"),
         ('[budgets.b]\ndollars = 1\ntoken = "a"\nuser = "b"', "not several"),
         ('redis = "http://x"', "redis://"),
     ],

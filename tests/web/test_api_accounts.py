@@ -166,6 +166,7 @@ def test_a_rating_counts_once_and_moves_the_order_best(node: Running) -> None:
     assert (rated.status_code, rated.json()) == (200, {"address": "dear", "quality": 0.75})
     again = api(node, "POST", path, {"value": 1})
     assert (again.status_code, again.json()["error"]["code"]) == (409, "already_rated")
+    assert api(node, "GET", f"/receipts/{receipt}").json()["quality"] == 0.75
     assert api(node, "GET", "/deployments/dear").json()["standing"]["quality"] == 0.75
     api(node, "PUT", "/routes/best", {"candidates": ["gone", "dear"], "order": "best"})
     told = api(node, "POST", "/explain", {"model": "best"}).json()["candidates"]

@@ -75,6 +75,10 @@ def test_a_deployment_is_declared_changed_and_removed(node: Running, upstream_se
     assert (removed.status_code, removed.content) == (204, b"")
     assert api(node, "GET", path).status_code == api(node, "DELETE", path).status_code == 404
     assert ask(node, called).json()["error"]["code"] == "model_not_found"
+    assert f'model="{called}"' not in httpx2.get(f"{node.url}/metrics", headers=node.headers).text
+    anew = api(node, "PUT", path, {"provider": "echo"}).json()["standing"]
+    assert (anew["samples"], anew["first_token_s"]) == (0, None)
+    assert api(node, "DELETE", path).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from intermodel.web.connection import Connection
 from intermodel.web.exchange import Exchange
 from intermodel.web.server import server_config
 
-LIMITS = Limits(head_bytes=8192, head_s=0.3, client_silence_s=0.3)
+LIMITS = Limits(head_bytes=8192, head_s=0.3, client_silence_s=0.3, body_s=1.2)
 HOST = b"Host: localhost\r\n"
 
 
@@ -90,6 +90,10 @@ class Edge:
             await exchange.write(piece)
         await exchange.end()
 
+    async def known(self, exchange: Exchange) -> None:
+        exchange.scope["caller"] = "someone"
+        await self.echo(exchange)
+
     async def refuse(self, exchange: Exchange) -> None:
         await exchange.answer(401, [], b"no")
 
@@ -114,7 +118,7 @@ class Edge:
 
     @property
     def guard(self) -> Guard:
-        lane = {f"/{f.__name__}": f for f in (self.echo, self.stream, self.few, self.refuse, self.inject)}
+        lane = {f"/{f.__name__}": f for f in (self.echo, self.known, self.stream, self.few, self.refuse, self.inject)}
         return Guard(self.app, frozenset({"localhost"}), lane, lambda _: None)
 
 
@@ -492,4 +496,49 @@ async def test_heads_and_pauses_have_their_time(port: int) -> None:
     await asyncio.sleep(0.5)  # longer than a head may take
     writer.write(post(b"/echo", b"abc")[:9])
     assert await asyncio.wait_for(reader.read(), 3) == b""
+    writer.close()
+
+
+@pytest.mark.parametrize("path", [b"/echo", b"/known", b"/app"])
+async def test_a_body_that_does_not_come_ends_the_connection(port: int, path: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post(path, b"x" * 100)[:-50])
+    assert (await asyncio.wait_for(reader.read(), 3)).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
+@pytest.mark.parametrize(("path", "least", "most"), [(b"/echo", 0.2, 0.9), (b"/app", 0.2, 0.9), (b"/known", 1.1, 2.5)])
+async def test_a_body_that_drips_has_its_time(port: int, path: bytes, least: float, most: float) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post(path, b"x" * 100)[:-100])
+    began = asyncio.get_running_loop().time()
+    answer = asyncio.create_task(reader.read())
+    while not answer.done():
+        writer.write(b"x")
+        await asyncio.sleep(0.05)
+    assert answer.result().startswith(b"HTTP/1.1 408 ")
+    assert least < asyncio.get_running_loop().time() - began < most
+    writer.close()
+
+
+async def test_a_body_that_must_wait_for_its_turn_is_not_late(edge: Edge, port: int) -> None:
+    edge.gate.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post(b"/echo", b"abc") + post(b"/echo", b"xyz")[:-1])
+    await asyncio.sleep(0.5)
+    writer.write(b"z")
+    await asyncio.sleep(0.1)
+    edge.gate.set()
+    assert (await asyncio.wait_for(reader.readuntil(b"zyx"), 3)).count(b"200 OK") == 2
+    writer.close()
+
+
+async def test_a_body_that_was_not_read_is_not_late(edge: Edge, port: int) -> None:
+    edge.gate.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = b"x" * 99_999 + b"y"
+    writer.write(post(b"/echo", b"abc") + post(b"/echo", body))
+    await asyncio.sleep(0.5)
+    edge.gate.set()
+    assert (await asyncio.wait_for(reader.readuntil(b"yxxx"), 3)).count(b"200 OK") == 2
     writer.close()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx2
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from intermodel.engines import Phase, State
 from intermodel.gateway.metrics import CODES, Metrics
 from intermodel.settings import RateLimit
 from tests.support import Running, running
@@ -69,3 +72,23 @@ def test_an_upstream_cannot_fill_it() -> None:
     codes = [s.labels["code"] for m in metrics.registry.collect() for s in m.samples if s.name.endswith("failed_total")]
     assert len(codes) == CODES + 1
     assert "other" in codes
+
+
+def test_starts_after_a_crash_are_a_counter() -> None:
+    state = State("a/b", Phase.READY, datetime.now(UTC), 1, 7, 7, 1, 1, 0, 0, restarts=2, reason="", log=Path("log"))
+    told = generate_latest(Metrics(lambda: [state]).registry).decode()
+    assert 'intermodel_engine_restarts_total{model="a/b"} 2.0' in told
+    assert "# TYPE intermodel_engine_restarts_total counter" in told
+
+
+def test_what_was_removed_is_told_of_no_more() -> None:
+    metrics = Metrics(lambda: [])
+    for address in ("a", "b"):
+        metrics.first_token(address, 0.1)
+        for code in ("upstream_error", "upstream_timeout"):
+            metrics.attempt_failed(address, code)
+    metrics.forget("a")
+    metrics.forget("never")
+    told = generate_latest(metrics.registry).decode()
+    assert 'model="a"' not in told
+    assert told.count('intermodel_attempts_failed_total{code="upstream_timeout",model="b"} 1.0') == 1

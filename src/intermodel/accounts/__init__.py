@@ -11,8 +11,10 @@ from intermodel.accounts.open import Accounts, open_accounts
 from intermodel.accounts.payer import Payer
 from intermodel.accounts.prices import Price, Prices
 from intermodel.accounts.receipts import AttemptNote, Filter, Receipt, Receipts, Spent, Stretch, new_id
+from intermodel.accounts.windows import MOST_NANO
 
 __all__ = [
+    "MOST_NANO",
     "Accounts",
     "Admission",
     "AttemptNote",

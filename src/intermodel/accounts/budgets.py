@@ -305,8 +305,12 @@ class Budgets:
         terms = (*self._declared, *sorted(made, key=lambda t: t.name))
         self._refreshed = time.monotonic()
         if terms != self._terms:
+            ceilings = {term.name: term.ceiling for term in terms}
+            lowered = {old.name for old in self._terms if ceilings.get(old.name, old.ceiling) < old.ceiling}
             self._terms = terms
             self._bound.clear()
+            if lowered:  # what was leased below the higher ceiling must not be spent below this one
+                await self.slices.end(lowered)
 
     # for people
 

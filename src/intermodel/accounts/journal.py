@@ -13,6 +13,7 @@ one expensive step, `fdatasync`. Source: mmap(2), MAP_SHARED; posix_fallocate(3)
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import mmap
 import os
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 OWED_BYTES = 64 * 1024**2
 """Lines that could not be written are kept in memory up to this size, to be written when the disk takes them."""
+REJECTED = "rejected.jsonl"
+"""In the journal's folder: lines that could not be taken, for people to look at."""
 _HEAD = 20  # "K LLLLLLLL CCCCCCCC "
 
 
@@ -149,6 +152,14 @@ class Journal:
         """Delete a segment, whose lines are all somewhere else."""
         self._path(segment).unlink(missing_ok=True)
 
+    def reject(self, payload: bytes) -> None:
+        """Put a line aside that nobody can use; where the disk does not take it, it is only logged that it was."""
+        try:
+            with (self._folder / REJECTED).open("ab") as file:
+                file.write(payload + b"\n")
+        except OSError as error:
+            log.error("it could not be written there either: %s", error.strerror)
+
     def read(self, start: Position, limit: int = 1024**2) -> list[Entry]:
         """The lines from `start` on: some `limit` bytes of them, but at least one where there is one."""
         for segment in (number for number in self.segments() if number >= start.segment):
@@ -214,16 +225,15 @@ class Journal:
         return self._folder / f"{segment:010d}.log"
 
     async def _sync_for_all(self) -> None:
+        try:
+            await self._sync_waiting()
+        finally:
+            self._sync = None
+
+    async def _sync_waiting(self) -> None:
         while self._unsynced:
             waiting, self._unsynced = self._unsynced, []
-            file = os.dup(self._file)  # a rotation may close the other meanwhile, having synced it
-            try:
-                await asyncio.to_thread(os.fdatasync, file)
-                failed = None
-            except OSError as error:
-                failed = _unwritable(error)
-            finally:
-                os.close(file)
+            failed = await self._sync_now()
             for future in waiting:
                 if future.done():
                     continue
@@ -231,7 +241,21 @@ class Journal:
                     future.set_result(None)
                 else:
                     future.set_exception(failed)
-        self._sync = None
+
+    async def _sync_now(self) -> Unavailable | None:
+        """What kept the lines from being safe; None: they are."""
+        try:
+            file = os.dup(self._file)  # a rotation may close the other meanwhile, having synced it
+            try:
+                await asyncio.to_thread(os.fdatasync, file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            return _unwritable(error)
+        except Exception:
+            log.exception("the journal could not be made safe")
+            return _unwritable(OSError(errno.EIO, os.strerror(errno.EIO)))
+        return None
 
 
 def _parsed(lines: bytes, segment: int, offset: int) -> Iterator[Entry]:

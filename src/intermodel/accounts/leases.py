@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Dialect, Table, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.accounts.windows import Window, slice_of
@@ -106,7 +105,13 @@ def inserted(db: AsyncConnection, table: Table, **values: Any) -> Any:
 
 def upsert(dialect: Dialect, table: Table) -> Any:
     """An insert that can be told what to do where a row with that key is there."""
-    return (postgresql if dialect.name == "postgresql" else sqlite).insert(table)
+    if dialect.name == "postgresql":  # a tenth of a second to import, and many nodes have no use for it
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
 
 
 def _window(key: Key) -> Any:

@@ -266,6 +266,7 @@ class RateLimits:
         windows = self._binding(payer)
         if not windows:
             return self._free
+        tokens = max(0, tokens)
         answer = self._take(windows, tokens) if self._shared is None else await self._take_shared(windows, tokens)
         if isinstance(answer, Busy):
             self.refused[answer.limit] += 1
@@ -280,7 +281,7 @@ class RateLimits:
         if known is None or known[0] is not rate:
             self._sweep()
             known = self._deployments[deployment] = rate, (self._window(deployment, f":{deployment}", rate),)
-        windows = known[1]
+        windows, tokens = known[1], max(0, tokens)
         return self._take(windows, tokens) if self._shared is None else await self._take_shared(windows, tokens)
 
     async def close(self) -> None:

@@ -18,9 +18,10 @@ from sqlalchemy import Dialect, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.accounts.budgets import OPENED, Budgets, Charge
-from intermodel.accounts.journal import Journal, Position, dumped
+from intermodel.accounts.journal import REJECTED, Entry, Journal, Position, dumped
 from intermodel.accounts.leases import Key, inserted, upsert
-from intermodel.core import Conflict, Unavailable
+from intermodel.accounts.windows import MOST_NANO
+from intermodel.core import Conflict, IntermodelError, Unavailable
 from intermodel.storage import Database
 from intermodel.storage.tables import attempt_minutes, journal_positions, receipts
 
@@ -34,16 +35,20 @@ CATCH_UP_S = 2.0
 FRESH_BYTES = 4 * 1024**2
 """So many bytes of receipts are held in memory besides the file, where the database keeps up."""
 _LARGEST = 2**63 - 1
+_SHAPES = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
+"""What taking apart a document raises that has another shape."""
 _NOTHING: Mapping[str, Any] = {}
 
 
 class _Batch:
     """Receipts that go into the database together, as the rows and sums that go there: far smaller than they are."""
 
-    __slots__ = ("attempts", "bytes", "charges", "end", "rows")
+    __slots__ = ("aside", "attempts", "bytes", "charges", "end", "rows")
 
     def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
+        self.aside: list[bytes] = []
+        """Lines that are no receipts which the database could take."""
         self.charges: dict[Key, int] = {}
         """What they cost, by window."""
         self.attempts: dict[tuple[str, int, str], list[float]] = {}
@@ -52,23 +57,28 @@ class _Batch:
         self.end = Position(0, 0)
         """The place in the journal up to which they are all."""
 
-    def add(self, document: Mapping[str, Any], payload: bytes) -> None:
-        self.rows.append(_row(document, payload))
+    def add(self, document: Any, payload: bytes) -> None:
+        """Take a receipt up, or set it aside: one that cannot be taken must not stop those behind it."""
+        try:
+            row, charges, attempts = _taken_apart(document, payload)
+        except _SHAPES:
+            self.aside.append(payload)
+            return
+        self.rows.append(row)
         self.bytes += len(payload)
-        for charge in document.get("budgets") or ():
-            key = charge["budget"], charge["window"]
-            self.charges[key] = self.charges.get(key, 0) + charge["nano"]
-        minute = int(document.get("at", 0) // 60)
-        for attempt in document.get("attempts") or ():
-            place = _text(attempt.get("address")), minute, _text(attempt.get("outcome"), 32)
+        for key, nano in charges:
+            self.charges[key] = self.charges.get(key, 0) + nano
+        for place, seconds, first in attempts:
             sums = self.attempts.get(place)
             if sums is None:
                 sums = self.attempts[place] = [0, 0.0, 0, 0.0]
-            first = attempt.get("first_token_s")
             sums[0] += 1
-            sums[1] += attempt.get("seconds") or 0
+            sums[1] += seconds
             sums[2] += first is not None
             sums[3] += first or 0
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.aside)
 
 
 class Mover:
@@ -81,6 +91,8 @@ class Mover:
         self._read = Position(0, 0)
         self._committed = Position(0, 0)
         self._tried: _Batch | None = None
+        self._careful = False
+        """Whether lines are moved one at a time, to find the one that the database does not take."""
         self.waiting = 0
         """Receipts in the journal that are not in the database yet."""
         self._fresh: _Batch | None = None
@@ -103,24 +115,45 @@ class Mover:
         place = Position(0, 0)
         while entries := self._journal.read(place):
             for entry in entries:
-                document = orjson.loads(entry.payload)
-                if entry.kind == OPENED:
-                    opened[document["call"]["id"]] = document
-                elif entry.kind == RECEIPT:
-                    opened.pop(document["id"], None)
-                    if entry.end > self._committed:
-                        self._wait_for(document)
+                try:
+                    self._recall(entry, opened)
+                except _SHAPES:
+                    self._set_aside([entry.payload])
             place = entries[-1].end
         for document in map(_lost, opened.values()):
-            self._journal.write(RECEIPT, dumped(document))
-            self._wait_for(document)
+            payload = dumped(document)
+            self._journal.write(RECEIPT, payload)
+            self._wait_for(document, payload)
         if opened:
             log.warning("%d calls were cut off when the node was killed: charged what was set aside", len(opened))
 
-    def _wait_for(self, document: Mapping[str, Any]) -> None:
-        self.waiting += 1
-        for charge in document.get("budgets") or ():
-            self._budgets.slices.owe((charge["budget"], charge["window"]), charge["nano"])
+    def _recall(self, entry: Entry, opened: dict[str, dict[str, Any]]) -> None:
+        """Take note of a line of the journal. Raises one of `_SHAPES` for a call in progress that is none."""
+        document = _parsed(entry.payload)
+        if entry.kind == OPENED:
+            _lost(document)  # whether it has the shape
+            opened[document["call"]["id"]] = document
+        elif entry.kind == RECEIPT:
+            if entry.end > self._committed:
+                self._wait_for(document, entry.payload)
+            if isinstance(document, dict):
+                opened.pop(str(document.get("id")), None)
+
+    def _wait_for(self, document: Any, payload: bytes) -> None:
+        """Count a receipt that is in the journal."""
+        self.waiting += 1  # also one that will be set aside, until it is
+        try:
+            _, charges, _ = _taken_apart(document, payload)
+        except _SHAPES:
+            return
+        for key, nano in charges:
+            self._budgets.slices.owe(key, nano)
+
+    def _set_aside(self, payloads: Sequence[bytes]) -> None:
+        """Keep lines that cannot be taken where people can look at them, and go on."""
+        for payload in payloads:
+            log.error("a line of the journal cannot be taken, and was put into journal/%s", REJECTED)
+            self._journal.reject(payload)
 
     async def catch_up(self) -> None:
         """Move all that is in the journal now, or as much as can be moved in a moment. Raises `Unavailable`."""
@@ -146,12 +179,14 @@ class Mover:
             if self._tried is not None:
                 await self._settle_tried()
             batch = self._next()
-            if batch.rows:
+            if len(batch):
+                self._set_aside(batch.aside)
                 self._tried = batch
-                covered = await self._commit(batch)
+                covered = await self._committed_or_aside(batch)
                 self._tried = None
                 self._budgets.slices.charged(covered)
             self._moved(batch)
+            self._careful = self._careful and self._read < end
         self._tell(batch)
         await self._drop_segments()
         return self._read < end
@@ -159,15 +194,17 @@ class Mover:
     def _next(self) -> _Batch:
         end = self._journal.end
         batch = self._fresh
-        if batch is not None and self._read == self._fresh_since:
+        if batch is not None and self._read == self._fresh_since and not self._careful:
             batch.end = self._fresh_since = end
             self._fresh = _Batch()
             return batch
         entries = self._journal.read(self._read, BATCH_BYTES)
+        if self._careful:
+            del entries[1:]
         batch = _Batch()
         for entry in entries:
             if entry.kind == RECEIPT:
-                batch.add(orjson.loads(entry.payload), entry.payload)
+                batch.add(_parsed(entry.payload), entry.payload)
         batch.end = until = entries[-1].end if entries else end
         # what is written from here on is remembered, once all before it is in a batch
         behind = until < end or self._journal.failing
@@ -183,11 +220,30 @@ class Mover:
             self._moved(self._tried)
         self._tried = None
 
+    async def _committed_or_aside(self, batch: _Batch) -> dict[Key, int]:
+        """`_commit`; what the database cannot take, though it is there, is looked for line by line and set aside."""
+        try:
+            return await self._commit(batch)
+        except IntermodelError:
+            raise
+        except Exception:
+            if len(batch) > 1:
+                self._careful, self._fresh, self._tried = True, None, None
+                raise
+            log.exception("the database does not take a receipt")
+            self._set_aside([row[-1].encode() for row in batch.rows])
+            batch.aside += [row[-1].encode() for row in batch.rows]
+            for key, amount in batch.charges.items():
+                self._budgets.slices.owe(key, -amount)
+            batch.rows, batch.charges, batch.attempts = [], {}, {}
+            return await self._commit(batch)
+
     async def _commit(self, batch: _Batch) -> dict[Key, int]:
         """One transaction; what the slices gave for what was spent."""
         async with self._database.begin() as db:
             await self._advance(db, batch.end)
-            await db.exec_driver_sql(_insert_receipts(db.dialect), batch.rows)
+            if batch.rows:
+                await db.exec_driver_sql(_insert_receipts(db.dialect), batch.rows)
             covered = await self._budgets.slices.charge(db, batch.charges)
             await _count_attempts(db, batch.attempts)
         return covered
@@ -209,11 +265,11 @@ class Mover:
         return Position(row.segment, row.offset)
 
     def _moved(self, batch: _Batch) -> None:
-        if batch.rows:
+        if len(batch):
             self._committed = batch.end
             for key, amount in batch.charges.items():
                 self._budgets.slices.owe(key, -amount)
-            self.waiting -= len(batch.rows)
+            self.waiting -= len(batch)
         self._read = batch.end
 
     async def _drop_segments(self) -> None:
@@ -237,6 +293,33 @@ class Mover:
                     listener(document)
                 except Exception:  # a listener's failure is not the receipts'
                     log.exception("a listener of receipts failed")
+
+
+def _parsed(payload: bytes) -> Any:
+    try:
+        return orjson.loads(payload)
+    except ValueError:
+        return None  # which has no shape at all
+
+
+Taken = tuple[tuple[Any, ...], list[tuple[Key, int]], list[tuple[tuple[str, int, str], float, float | None]]]
+
+
+def _taken_apart(document: Any, payload: bytes) -> Taken:
+    """A receipt as its row, its charges, and its attempts. Raises one of `_SHAPES` where it has another shape."""
+    charges = []
+    for charge in document.get("budgets") or ():
+        nano = charge["nano"]
+        if type(nano) is not int or nano < 0:
+            raise ValueError(nano)
+        charges.append(((str(charge["budget"]), str(charge["window"])), min(nano, MOST_NANO)))
+    minute = int(document.get("at", 0) // 60)
+    attempts = []
+    for attempt in document.get("attempts") or ():
+        first, seconds = attempt.get("first_token_s"), float(attempt.get("seconds") or 0)
+        place = _text(attempt.get("address")), minute, _text(attempt.get("outcome"), 32)
+        attempts.append((place, seconds, None if first is None else float(first)))
+    return _row(document, payload), charges, attempts
 
 
 def _lost(opened: dict[str, Any]) -> dict[str, Any]:

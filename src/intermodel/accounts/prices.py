@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from intermodel.core import Usage
+from intermodel.core import MOST_TOKENS, Usage
 from intermodel.settings import Deployment
 from intermodel.settings import Price as Declared
 
@@ -99,6 +99,26 @@ class Price:
         ]
         return -(-max(totals) // self._scale)
 
+    def buys(self, input_tokens: int, nano: int) -> int:
+        """The most tokens that can be made for `nano` by a call that reads so many, whatever they are."""
+        read = max(0, input_tokens)
+        most = MOST_TOKENS
+        for table in self._tables:
+            if table.above < max(1, read) and (rate := table.most[True][1]):
+                left = nano * self._scale - table.flat - read * table.most[True][0]
+                most = min(most, max(0, left) // rate)
+        return most
+
+    @property
+    def makes_free(self) -> bool:
+        """Whether what is made costs nothing."""
+        return not any(table.most[True][1] for table in self._tables)
+
+    @property
+    def by_request(self) -> bool:
+        """Whether tokens cost nothing, but calls may."""
+        return self.makes_free and not any(table.most[True][0] for table in self._tables)
+
     def at(self, tier: str) -> Price:
         """The price of another service tier or speed (`flex`, `priority`, `fast`); this one where none is known."""
         return self._tiers.get(tier, self)
@@ -155,6 +175,10 @@ class Prices:
         price, until = _compiled(name, deployment, now)
         self._known[name] = deployment, until, price
         return price
+
+    def forget(self, name: str) -> None:
+        """It was removed."""
+        self._known.pop(name, None)
 
 
 def _compiled(name: str, deployment: Deployment, now: float) -> tuple[Price | None, float]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypedDict
 
 import orjson
-from sqlalchemy import Select, case, delete, func, select
+from sqlalchemy import Select, case, delete, func, select, update
 
 from intermodel.accounts.budgets import Budgets, Charge
 from intermodel.accounts.journal import Journal, dumped
@@ -104,7 +104,10 @@ class Receipt(TypedDict, total=False):
     trace: str
     """The caller's W3C `traceparent`, where it sent one."""
     guards: list[Any]
+    quality: float
+    """How good its caller found the answer, from 0 to 1, once they said so."""
     content: Any
+    """What was asked and answered, only with `receipts.store_content`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +262,26 @@ class Receipts:
         query = select(receipts.c.document).where(receipts.c.id == receipt_id)
         for document in (await self._documents(query)) or await self._documents(query, moved=True):
             return document
-        raise NotFound(f"There is no receipt '{receipt_id}'.", hint="Its id is in the answer's header.")
+        raise _no_receipt(receipt_id)
+
+    async def rate(self, receipt_id: str, value: float) -> bool:
+        """Note in a receipt how good its answer was (`quality`); False where any process noted it before.
+
+        Raises `NotFound`, `Unavailable`.
+        """
+        await self._mover.catch_up()
+        c = receipts.c
+        async with self._database.begin() as db:
+            written = (await db.execute(select(c.document).where(c.id == receipt_id))).scalar()
+            if written is None:
+                raise _no_receipt(receipt_id)
+            document = orjson.loads(written)
+            if "quality" in document:
+                return False
+            rated = dumped(document | {"quality": value}).decode()
+            # as it was read: of two who rate at the same time, one comes too late
+            here = update(receipts).where(c.id == receipt_id, c.document == written)
+            return bool((await db.execute(here.values(document=rated))).rowcount)
 
     async def list(self, wanted: Filter | None = None, limit: int = 50, before: str = "") -> Documents:
         """The newest receipts, newest first; with `before`, those older than the one with that id."""
@@ -322,6 +344,10 @@ class Receipts:
         async with self._database.begin() as db:
             found = [orjson.loads(document) for document in (await db.execute(query)).scalars()]
         return [self._complete(document) for document in found]
+
+
+def _no_receipt(receipt_id: str) -> NotFound:
+    return NotFound(f"There is no receipt '{receipt_id}'.", hint="Its id is in the answer's header.")
 
 
 def _filtered(query: Select[Any], wanted: Filter) -> Select[Any]:

@@ -114,6 +114,16 @@ class Slices:
         """Note that the journal has charges of that much and the database has not; or, negative, that it has now."""
         self.window(key).unmoved += amount
 
+    async def end(self, budgets: Collection[str]) -> None:
+        """Give back all that is free of the budgets with those names: their ceilings fell. Raises `Unavailable`."""
+        async with self.turn():
+            await self._return({key: max(0, w.free) for key, w in self._windows.items() if w.name in budgets})
+
+    async def _return(self, surplus: Mapping[Key, int]) -> None:
+        for key, amount in surplus.items():
+            self._windows[key].lease -= amount  # before it is anybody's
+        await self._leases.give_back([(key, amount) for key, amount in surplus.items() if amount])
+
     async def give_back(self, keep: Collection[Window] = (), *, all_of_it: bool = False) -> None:
         """Once a second: measure the demand, and give back what is not asked for; or `all_of_it`.
 
@@ -125,9 +135,6 @@ class Slices:
                 window.demand = 0
         if any(surplus_of(window.free, window.demand) for window in self._windows.values()):
             async with self.turn():
-                surplus = {key: surplus_of(window.free, window.demand) for key, window in self._windows.items()}
-                for key, amount in surplus.items():
-                    self._windows[key].lease -= amount  # before it is anybody's
-                await self._leases.give_back([(key, amount) for key, amount in surplus.items() if amount])
+                await self._return({key: surplus_of(w.free, w.demand) for key, w in self._windows.items()})
         kept = set(map(id, keep))
         self._windows = {key: w for key, w in self._windows.items() if not w.idle or id(w) in kept}

@@ -13,6 +13,9 @@ from intermodel.accounts.payer import Payer
 NANO = 10**9
 """Money is counted in nano-dollars, as integers."""
 
+MOST_NANO = 10**15
+"""What one attempt can cost at most, a million dollars: more is a mistake of somebody's."""
+
 Period = Literal["day", "month", "all"]
 Subject = Literal["node", "token", "user", "organisation"]
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from intermodel.cli.node import Node, Url, named, reached
-from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
 from intermodel.cli.pairs import File, Pairs, document_of
 from intermodel.core import NotFound
 from intermodel.settings import Budget
@@ -41,7 +42,7 @@ def list_(data: Data = None, config: Config = None, url: Url = None, as_json: Js
         return
     table = Table("name", "binds", "ceiling", "spent", "held", "left", "begins anew", "declared in", box=None)
     for one in listed:
-        table.add_row(
+        shown = (
             one["name"],
             f"{one['subject']} {one['who']}" if one["who"] else "the whole node",
             f"${one['ceiling']['dollars']} a {one['per']}" if one["per"] != "all" else f"${one['ceiling']['dollars']}",
@@ -49,6 +50,7 @@ def list_(data: Data = None, config: Config = None, url: Url = None, as_json: Js
             (one["begins_anew"] or "never")[:10],
             one["declared_in"],
         )
+        table.add_row(*map(cell, shown))
     out.print(table if listed else "None yet: `intermodel budgets set NAME dollars=20 per=month`.")
 
 
@@ -76,7 +78,8 @@ def set_(
     if as_json:
         print_json(one)
     else:
-        out.print(f"[bold]{name}[/]: ${one['ceiling']['dollars']}, ${one['left']['dollars']} of it left.")
+        said = f": ${one['ceiling']['dollars']}, ${one['left']['dollars']} of it left."
+        out.print(Text.assemble(cell(name, "bold"), cell(said)))
 
 
 @app.command()
@@ -90,7 +93,7 @@ def remove(name: Name, data: Data = None, config: Config = None, url: Url = None
     if as_json:
         print_json({"name": name, "removed": True})
     else:
-        out.print(f"Removed {name}.", markup=False)
+        out.print(cell(f"Removed {name}."))
 
 
 def _made(node: Node, name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import typer
 
 from intermodel.cli.local import tokens_of
 from intermodel.cli.node import Url, address_of
-from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, err, out, plain, print_json, read_settings
 from intermodel.core import Invalid, NotFound, Unavailable, Upstream
 from intermodel.providers.http import Http, Origin, Response
 from intermodel.settings import Settings
@@ -114,7 +114,7 @@ def _converse(runner: asyncio.Runner, talk: Talk) -> None:
             out.print("[dim](stopped)[/]")
             talk.messages.pop()
         except (Upstream, Invalid, NotFound, Unavailable) as error:
-            err.print(str(error), style="red", markup=False)
+            err.print(plain(error, "\n"), style="red", markup=False, emoji=False)
             talk.messages.pop()
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from intermodel.cli.node import Node, Url, named, reached
-from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, err, out, plain, print_json, read_settings
 from intermodel.cli.pairs import File, Pairs, document_of
 from intermodel.core import NotFound
 from intermodel.settings import Deployment
@@ -17,7 +18,7 @@ from intermodel.settings import Deployment
 app = typer.Typer(help="List, declare, change, remove and try deployments of the node that runs.")
 
 Name = Annotated[str, typer.Argument(help="Name of the deployment.")]
-_PHASE = {"closed": "[green]well[/]", "half_open": "[yellow]to be tried[/]"}
+_PHASE = {"closed": ("well", "green"), "half_open": ("to be tried", "yellow")}
 
 
 @app.callback(invoke_without_command=True)
@@ -45,13 +46,13 @@ def list_(data: Data = None, config: Config = None, url: Url = None, as_json: Js
     for one in listed:
         standing = one["standing"]
         table.add_row(
-            one["name"],
+            cell(one["name"]),
             _state(one),
             f"{standing['first_token_s']:.2f} s" if standing["first_token_s"] is not None else "",
             f"{standing['rate']:.0f}" if standing["rate"] else "",
             f"{standing['error_ratio']:.0%}" if standing["samples"] or standing["error_ratio"] else "",
-            price_of(one),
-            one["declared_in"],
+            cell(price_of(one)),
+            cell(one["declared_in"]),
         )
     out.print(table if listed else "None yet: `intermodel deployments set NAME base_url=... model=...`.")
 
@@ -67,12 +68,12 @@ def show(name: Name, data: Data = None, config: Config = None, url: Url = None, 
     if as_json:
         print_json(one)
         return
-    out.print(f"[bold]{name}[/]  {_state(one)}  [dim]declared in {one['declared_in']}[/]")
+    out.print(Text("  ").join([cell(name, "bold"), _state(one), cell(f"declared in {one['declared_in']}", "dim")]))
     for key, value in (one["document"] or {}).items():
-        out.print(f"  {key} = {value}", markup=False)
-    out.print(f"  [dim]price[/] {price_of(one) or 'not known'}")
+        out.print(Text(f"  {plain(key)} = {plain(value)}"))
+    out.print(Text.assemble(("  price ", "dim"), cell(price_of(one) or "not known")))
     if one["problem"]:
-        err.print(one["problem"], style="red", markup=False)
+        err.print(cell(one["problem"], "red"))
 
 
 @app.command("set")
@@ -104,8 +105,8 @@ def set_(
     if as_json:
         print_json(one)
     else:
-        out.print(f"Serving [bold]{name}[/].", soft_wrap=True)
-        out.print(f"Try it: [green]intermodel deployments test {name}[/]", soft_wrap=True)
+        out.print(Text.assemble("Serving ", cell(name, "bold"), "."), soft_wrap=True)
+        out.print(Text.assemble("Try it: ", cell(f"intermodel deployments test {name}", "green")), soft_wrap=True)
 
 
 @app.command()
@@ -119,7 +120,7 @@ def remove(name: Name, data: Data = None, config: Config = None, url: Url = None
     if as_json:
         print_json({"name": name, "removed": True})
     else:
-        out.print(f"Removed {name}.", markup=False)
+        out.print(cell(f"Removed {name}."))
 
 
 @app.command("test")
@@ -144,8 +145,9 @@ def try_(name: Name, data: Data = None, config: Config = None, url: Url = None, 
     if as_json:
         print_json(result)
     else:
-        out.print(f"[green]✓[/] [bold]{name}[/] answered in {seconds:.2f} s for ${result['dollars']}.", soft_wrap=True)
-        out.print(f"  intermodel receipts show {receipt['id']}", style="dim")
+        said = f" answered in {seconds:.2f} s for ${result['dollars']}."
+        out.print(Text.assemble(("✓ ", "green"), cell(name, "bold"), cell(said)), soft_wrap=True)
+        out.print(cell(f"  intermodel receipts show {receipt['id']}", "dim"))
 
 
 def _declared(node: Node, name: str) -> dict[str, Any]:
@@ -163,11 +165,13 @@ def _question(name: str, capabilities: list[str]) -> tuple[str, dict[str, Any]]:
     return "/v1/chat/completions", {"model": name, "messages": [question]}
 
 
-def _state(one: dict[str, Any]) -> str:
+def _state(one: dict[str, Any]) -> Text:
     standing = one["standing"]
     if one["problem"]:
-        return "[red]broken[/]"
-    return _PHASE.get(standing["phase"], f"[red]rests {standing['rests_s']:.0f} s[/] [dim]({standing['reason']})[/]")
+        return Text("broken", "red")
+    if standing["phase"] in _PHASE:
+        return Text(*_PHASE[standing["phase"]])
+    return Text.assemble((f"rests {standing['rests_s']:.0f} s", "red"), cell(f" ({standing['reason']})", "dim"))
 
 
 def price_of(one: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from intermodel.core import (
     Conflict,
@@ -49,6 +50,19 @@ EXIT: dict[type[IntermodelError], int] = {
 EXIT_INTERRUPTED = 130
 
 
+def plain(text: Any, keep: str = "") -> str:
+    """What others wrote (callers, upstreams), without commands to a terminal: those are shown as escapes."""
+    said = str(text)
+    if said.isprintable():
+        return said
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in said)
+
+
+def cell(text: Any, style: str = "") -> Text:
+    """The same where rich would look for markup: in tables and in lines that are put together."""
+    return Text(plain(text), style)
+
+
 def exit_code(error: IntermodelError) -> int:
     return next(EXIT[kind] for kind in type(error).__mro__ if kind in EXIT)
 
@@ -59,9 +73,9 @@ def fail(error: IntermodelError, *, as_json: bool) -> int:
         print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
     else:
         err.print("[bold red]Error:[/]", end=" ")
-        err.print(error.message, markup=False)
+        err.print(plain(error.message, "\n"), markup=False, emoji=False)
         if error.hint:
-            err.print(error.hint, markup=False, style="dim")
+            err.print(plain(error.hint, "\n"), markup=False, emoji=False, style="dim")
     return exit_code(error)
 
 

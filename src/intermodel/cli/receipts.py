@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intermodel.cli.node import Url, named, reached
-from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
 from intermodel.cli.routes import candidates_of
 from intermodel.cli.tokens import lifetime
 
@@ -67,11 +67,11 @@ def list_(
     for one in found["data"]:
         usage = one.get("usage") or {}
         table.add_row(
-            one["id"],
+            cell(one["id"]),
             _when(one["at"]),
-            (one.get("caller") or {}).get("name", ""),
-            one.get("model", ""),
-            one.get("answered", ""),
+            cell((one.get("caller") or {}).get("name", "")),
+            cell(one.get("model", "")),
+            cell(one.get("answered", "")),
             _coloured(one.get("outcome", "")),
             f"{one.get('seconds', 0):.2f}",
             f"{usage.get('input', 0):,} + {usage.get('output', 0):,}" if usage else "",
@@ -103,11 +103,13 @@ def show(
 def account_of(receipt: dict[str, Any]) -> Group:
     """A receipt as a person reads it."""
     outcome = receipt.get("outcome", "")
-    head = Text.from_markup(f"[bold]{receipt['id']}[/]  {_coloured(outcome)}  [dim]{_when(receipt['at'])} UTC[/]")
+    head = Text("  ").join(
+        [cell(receipt["id"], "bold"), _coloured(outcome), Text(f"{_when(receipt['at'])} UTC", "dim")]
+    )
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim")
     for name, said in _facts(receipt):
-        facts.add_row(name, Text(said))
+        facts.add_row(name, cell(said))
     parts: list[Any] = [head, facts]
     if receipt.get("candidates"):
         parts += [Text("\ncandidates", "dim"), Padding(candidates_of(receipt["candidates"]), (0, 0, 0, 2))]
@@ -177,11 +179,11 @@ def _timeline(receipt: dict[str, Any]) -> Table:
         outcome = attempt.get("outcome", "")
         kind = "hedge" if attempt.get("hedge") else "went on" if attempt.get("resumed") else ""
         table.add_row(
-            attempt["address"] + (f" key {attempt['key'] + 1}" if attempt.get("key") else ""),
+            cell(attempt["address"] + (f" key {attempt['key'] + 1}" if attempt.get("key") else "")),
             Text(_bar(attempt, whole), _COLOUR.get(outcome, "red")),
             f"{_time(attempt.get('started_ms', 0) / 1000)} + {_time(attempt.get('seconds', 0))}",
             _coloured(outcome),
-            " ".join(filter(None, (_why(attempt), kind))),
+            cell(" ".join(filter(None, (_why(attempt), kind)))),
             f"${attempt['dollars']}",
         )
     return table
@@ -206,8 +208,8 @@ def _why(attempt: dict[str, Any]) -> str:
     return f"first token after {_time(first)}" if first is not None else ""
 
 
-def _coloured(outcome: str) -> str:
-    return f"[{_COLOUR.get(outcome, 'red')}]{outcome}[/]" if outcome else ""
+def _coloured(outcome: str) -> Text:
+    return cell(outcome, _COLOUR.get(outcome, "red"))
 
 
 def _time(seconds: float) -> str:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from intermodel.cli.node import Node, Url, named, reached
-from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, out, plain, print_json, read_settings
 from intermodel.cli.pairs import File, Pairs, document_of
 from intermodel.core import NotFound
 from intermodel.settings import Route
@@ -42,7 +43,8 @@ def list_(data: Data = None, config: Config = None, url: Url = None, as_json: Js
     table = Table("name", "order", "candidates", "declared in", box=None)
     for one in listed:
         route = one["document"]
-        table.add_row(one["name"], route.get("order", "fixed"), " → ".join(route["candidates"]), one["declared_in"])
+        shown = (one["name"], route.get("order", "fixed"), " → ".join(route["candidates"]), one["declared_in"])
+        table.add_row(*map(cell, shown))
     out.print(table if listed else "None yet: `intermodel routes set NAME candidates=a,b`.")
 
 
@@ -57,9 +59,9 @@ def show(name: Name, data: Data = None, config: Config = None, url: Url = None, 
     if as_json:
         print_json(one)
         return
-    out.print(f"[bold]{name}[/]  [dim]declared in {one['declared_in']}[/]")
+    out.print(cell(name, "bold"), cell(f" declared in {one['declared_in']}", "dim"))
     for key, value in one["document"].items():
-        out.print(f"  {key} = {value}", markup=False)
+        out.print(Text(f"  {plain(key)} = {plain(value)}"))
 
 
 @app.command("set")
@@ -86,7 +88,8 @@ def set_(
     if as_json:
         print_json(one)
     else:
-        out.print(f"Serving [bold]{name}[/]: {' → '.join(one['document']['candidates'])}", soft_wrap=True)
+        candidates = cell(f": {' → '.join(one['document']['candidates'])}")
+        out.print(Text.assemble("Serving ", cell(name, "bold"), candidates), soft_wrap=True)
 
 
 @app.command()
@@ -100,7 +103,7 @@ def remove(name: Name, data: Data = None, config: Config = None, url: Url = None
     if as_json:
         print_json({"name": name, "removed": True})
     else:
-        out.print(f"Removed {name}.", markup=False)
+        out.print(cell(f"Removed {name}."))
 
 
 @app.command()
@@ -123,7 +126,7 @@ def explain(
         print_json(told)
         return
     order = f"route, order {told['order']}" if told["route"] else "called by its address"
-    out.print(f"[bold]{told['model']}[/]  [dim]{order}[/]")
+    out.print(cell(told["model"], "bold"), cell(f" {order}", "dim"))
     out.print(candidates_of(told["candidates"]))
 
 
@@ -132,7 +135,9 @@ def candidates_of(candidates: list[dict[str, Any]]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
     for one in candidates:
         style = "" if one["fit"] else "dim"
-        table.add_row("[green]✓[/]" if one["fit"] else "[red]✗[/]", one["address"], one["reason"], style=style)
+        table.add_row(
+            "[green]✓[/]" if one["fit"] else "[red]✗[/]", cell(one["address"]), cell(one["reason"]), style=style
+        )
     return table
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from intermodel.cli.local import tokens_of
-from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings, run
+from intermodel.cli.output import Config, Data, Json, cell, err, out, print_json, read_settings, run
 from intermodel.core import Invalid
 from intermodel.governance import Token
 from intermodel.settings import Settings
@@ -107,7 +107,7 @@ def revoke(
     if as_json:
         print_json({"id": token.id, "name": token.name, "revoked": True})
     else:
-        out.print(f"Revoked {token.id} ({token.name}).", markup=False)
+        out.print(cell(f"Revoked {token.id} ({token.name})."))
 
 
 def _show(settings: Settings, *, as_json: bool) -> None:
@@ -124,9 +124,9 @@ def _show(settings: Settings, *, as_json: bool) -> None:
         state = "[green]valid[/]" if t.valid(now) else "[dim]revoked[/]" if t.revoked else "[dim]ended[/]"
         table.add_row(
             t.id,
-            t.name,
-            t.user,
-            t.organisation,
+            cell(t.name),
+            cell(t.user),
+            cell(t.organisation),
             f"{t.created:%Y-%m-%d %H:%M}",
             f"{t.expires:%Y-%m-%d %H:%M}" if t.expires else "",
             f"{state}, admin" if t.admin else state,

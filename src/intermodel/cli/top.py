@@ -13,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from intermodel.cli.node import Node, Url, reached
-from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, out, plain, print_json, read_settings
 from intermodel.core import IntermodelError, Refused
 
 EVERY_S = 1.0
@@ -204,7 +205,7 @@ def _show(watch: Watch) -> None:
             try:
                 shown = screen(watch.look(), console.width, console.height)
             except IntermodelError as error:
-                shown = Text(f"{error.message}\n{error.hint}".strip(), style="red")
+                shown = Text(plain(f"{error.message}\n{error.hint}".strip(), "\n"), style="red")
             live.update(shown, refresh=True)
             if pressed(EVERY_S):
                 return
@@ -246,7 +247,21 @@ def screen(seen: View, width: int, height: int | None) -> RenderableType:
     parts += [_calls(seen.calls[:calls], len(seen.calls), width)]
     if seen.budgets:
         parts.append(_budgets(seen.budgets[:budgets], len(seen.budgets), width))
-    return Group(*parts)
+    return Group(*parts) if height is None else _Fitted(Group(*parts), height)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """So many lines of something, however rich breaks what is in it."""
+
+    shown: RenderableType
+    height: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self.shown, options, pad=False)
+        for line in lines[: self.height]:
+            yield from line
+            yield Segment.line()
 
 
 def _lines(height: int | None, models: int, calls: int, budgets: int) -> tuple[int, int, int]:
@@ -296,7 +311,7 @@ def _models(shown: Sequence[Model], total: int, width: int) -> RenderableType:
         running = Text(str(one.running), style="bold green" if one.running else "dim")
         calls = str(one.calls_per_minute)
         well: list[Any] = [_seconds(one.first_token_p50_s), failed] if width >= 50 else []
-        table.add_row(one.address, running, calls, *rate, *well, _money(one.spent_today_nano))
+        table.add_row(cell(one.address), running, calls, *rate, *well, _money(one.spent_today_nano))
     return table if shown else Group(table, Text("Nothing was called in the last hour.", style="dim"))
 
 
@@ -304,12 +319,12 @@ def _calls(shown: Sequence[Call], total: int, width: int) -> RenderableType:
     columns = (("answering", 60), ("caller", 70), ("tokens", None), ("tok/s", 50), ("since", None))
     table = _table("\nCALLS IN PROGRESS", len(shown), total, *columns, width=width)
     for one in shown:
-        answering = Text(one.answering if one.answering != one.model else "", overflow="ellipsis")
+        answering = Text(plain(one.answering) if one.answering != one.model else "", overflow="ellipsis")
         cells: list[Any] = [answering] if width >= 60 else []
-        cells += [Text(one.caller[:16], style="dim")] if width >= 70 else []
+        cells += [cell(one.caller[:16], "dim")] if width >= 70 else []
         cells += [f"{one.tokens:,}"]
         cells += [_figure(one.tokens_per_second)] if width >= 50 else []
-        table.add_row(one.model, *cells, _seconds(one.seconds))
+        table.add_row(cell(one.model), *cells, _seconds(one.seconds))
     return table if shown else Group(table, Text("None at this moment.", style="dim"))
 
 
@@ -320,7 +335,7 @@ def _budgets(shown: Sequence[Budget], total: int, width: int) -> RenderableType:
         bar = ProgressBar(total=1, completed=min(1, one.used), width=20, complete_style=colour, finished_style=colour)
         left = max(0, one.ceiling_nano - one.spent_nano - one.held_nano)
         cells: list[Any] = [bar] if width >= 50 else []
-        table.add_row(one.name, *cells, _money(left), *([_money(one.ceiling_nano)] if width >= 60 else []))
+        table.add_row(cell(one.name), *cells, _money(left), *([_money(one.ceiling_nano)] if width >= 60 else []))
     return table
 
 

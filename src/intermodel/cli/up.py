@@ -111,7 +111,10 @@ def _announce(node: Node, listener: socket.socket, *, as_json: bool) -> None:
     if node.new_token:
         out.print(f"Token   [bold yellow]{node.new_token}[/]", soft_wrap=True)
         out.print("        Shown this once, and kept only as a hash: store it now.", style="dim")
-    out.print(f"Chat    [green]{_command()} chat[/] in another terminal. Ctrl-C stops the node.\n", soft_wrap=True)
+    elsewhere = f" --data {node.folder.path}" if node.folder.path != Settings().data else ""
+    out.print(f"Chat    [green]{_command()} chat{elsewhere}[/] in another terminal. Ctrl-C stops.\n", soft_wrap=True)
+    for name in node.gateway.registry.declared.problems:
+        err.print(f"[yellow]The deployment '{name}' cannot be used: see `{_command()} doctor`.[/]", soft_wrap=True)
     if host not in ("127.0.0.1", "::1"):
         err.print(f"[yellow]This node listens on {host}: others can reach it, with a token and without TLS.[/]")
 

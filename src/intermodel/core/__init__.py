@@ -19,9 +19,10 @@ from intermodel.core.errors import (
     Unavailable,
     Upstream,
 )
-from intermodel.core.usage import Usage
+from intermodel.core.usage import MOST_TOKENS, Usage, countable, counted
 
 __all__ = [
+    "MOST_TOKENS",
     "Call",
     "Capability",
     "Conflict",
@@ -39,4 +40,6 @@ __all__ = [
     "Upload",
     "Upstream",
     "Usage",
+    "countable",
+    "counted",
 ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_TOKENS = 10**9
+"""A larger number in an answer is no count: nothing reads or makes so many tokens."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -34,3 +37,13 @@ class Usage:
     audio_output: int = 0
     image_output: int = 0
     estimated: bool = False
+
+
+def counted(value: object) -> int:
+    """A count as an upstream reports it; 0 for what is none (a text, a fraction, a negative or absurd number)."""
+    return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
+
+
+def countable(*values: object) -> bool:
+    """Whether each is a count or not there. A usage of which one is neither counts as not reported."""
+    return all(value is None or (type(value) is int and 0 <= value <= MOST_TOKENS) for value in values)

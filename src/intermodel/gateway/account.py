@@ -15,6 +15,7 @@ from intermodel.accounts.energy import Energy, Measure
 from intermodel.core import Call, IntermodelError, Upstream, Usage
 from intermodel.gateway.asking import Asked
 from intermodel.gateway.choose import Candidate, Target
+from intermodel.gateway.content import Content
 from intermodel.governance import Caller
 from intermodel.settings import Route
 
@@ -35,6 +36,9 @@ class Attempt:
     began: float
     after_s: float
     price: Price | None = None
+    """At the tier that the call asks for."""
+    call: Call | None = None
+    """As it was made here; None where it is the account's own."""
     reservation: Reservation | None = None
     worst: int = 0
     """The most that it can cost, as a budget was asked for it."""
@@ -118,7 +122,8 @@ class Account:
     """How many attempts are still read, for the bill, after the caller has left."""
     findings: Counter[str] = field(default_factory=Counter)
     """What guards found, by kind."""
-    content: dict[str, Any] | None = None
+    content: Content | None = None
+    """What was asked and answered, where receipts keep it."""
 
     def begin(self, target: Target, key: int, price: Price | None) -> Attempt:
         """A further attempt, which begins now."""
@@ -140,6 +145,11 @@ class Account:
     def told(self) -> dict[str, Any]:
         """What callers are told of a call that failed."""
         return {"receipt": self.id, "attempts": [attempt.told() for attempt in self.attempts]}
+
+    def gives(self, piece: bytes) -> None:
+        """A piece of the answer goes to the caller."""
+        if self.content is not None and piece:
+            self.content.add(piece)
 
     async def over(self, outcome: str, error: IntermodelError | None = None) -> None:
         """End the call: it is counted, and its receipt written."""

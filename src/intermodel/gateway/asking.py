@@ -13,6 +13,7 @@ from intermodel.gateway.deadline import Deadline
 from intermodel.gateway.meter import Meter
 from intermodel.gateway.money import held
 from intermodel.gateway.pipe import Pipe
+from intermodel.gateway.said import Seen
 from intermodel.gateway.screen import Screen
 from intermodel.protocols import Resumed, inbound, is_read
 from intermodel.providers import Answer, Provider
@@ -56,11 +57,12 @@ async def ask(
     screen: Screen | None = None,
     most_tokens: int | None = None,
     resuming: Resuming | None = None,
+    seen: Seen | None = None,
 ) -> Asked:
     """The beginning of `target`'s answer to `call`, or all of it where it is not streamed.
 
-    `most_tokens` holds a call that sets no limit itself to one. Raises `Upstream` or `Invalid` where it gives none, or
-    none within `within_s`.
+    `most_tokens` holds its answers together to a limit, `seen` is told what came of one that fails. Raises `Upstream`
+    or `Invalid` where it gives none, or none within `within_s`.
     """
     try:
         with Deadline(within_s):
@@ -68,7 +70,7 @@ async def ask(
             sent = _said(call, spoken, most_tokens)
             answer = await provider.call(sent, target.upstream)
             try:
-                return await _begun(answer, call, spoken, screen, resuming)
+                return await _begun(answer, call, spoken, screen, resuming, seen or Seen())
             except BaseException:
                 await answer.close()
                 raise
@@ -103,15 +105,19 @@ def _said(call: Call, spoken: Kind, most_tokens: int | None) -> Call:
     return Call(spoken, call.model, body, call.stream, call.needs, call.request_id, call.upload)
 
 
-async def _begun(answer: Answer, call: Call, spoken: Kind, screen: Screen | None, resuming: Resuming | None) -> Asked:
+async def _begun(
+    answer: Answer, call: Call, spoken: Kind, screen: Screen | None, resuming: Resuming | None, seen: Seen
+) -> Asked:
     if call.stream:
         pipe = resuming.before.rest(resuming.call, spoken, resuming.resumed) if resuming else Pipe(call, spoken, screen)
         head = await first_token(answer, pipe, events=spoken in _PARSED)
         return Asked(answer, pipe, head, EVENTS if spoken in _PARSED else answer.media_type, spoken)
     if spoken not in _PARSED or (spoken is Kind.RERANK and answer.media_type != JSON):
-        return Asked(answer, None, await whole_body(answer, media_type=None), answer.media_type, spoken)
-    body, usage = pipes.whole(call, spoken, await whole_body(answer, media_type=JSON), screen)
-    return Asked(answer, None, body, JSON, spoken, usage)
+        body = await whole_body(answer, seen, media_type=None)
+        usage = pipes.usage_told(spoken, body) if answer.media_type == JSON else None
+        return Asked(answer, None, body, answer.media_type, spoken, usage)
+    body = pipes.whole(call, spoken, await whole_body(answer, seen, media_type=JSON), screen, seen)
+    return Asked(answer, None, body, JSON, spoken, seen.usage)
 
 
 def named(error: IntermodelError, target: Target) -> IntermodelError:

@@ -8,19 +8,20 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from intermodel.accounts import Accounts, Busy, RateLimits
-from intermodel.core import Call, Fault, IntermodelError, Invalid, OverBudget, Unavailable, Upstream, Usage
+from intermodel.accounts import Accounts, Busy, Price, RateLimits
+from intermodel.core import Call, Fault, IntermodelError, Invalid, OverBudget, Refused, Unavailable, Upstream, Usage
 from intermodel.gateway import money
 from intermodel.gateway.account import Account, Attempt, told_code
 from intermodel.gateway.asking import Asked, Resuming, ask, named
-from intermodel.gateway.catalog import LOCAL
 from intermodel.gateway.choose import Target
+from intermodel.gateway.deadline import Deadline
 from intermodel.gateway.failover import Place
 from intermodel.gateway.health import Health, Standing
 from intermodel.gateway.meter import Meter
 from intermodel.gateway.metrics import Metrics
 from intermodel.gateway.receipt import opened_of
 from intermodel.gateway.registry import Registry
+from intermodel.gateway.said import Said, Seen
 from intermodel.gateway.screen import Screen
 from intermodel.providers import CountsTokens, Provider
 from intermodel.settings import Deployment
@@ -116,15 +117,17 @@ class Attempts:
         """
         target = place.target
         deployment = self.deployment(target)
-        attempt = account.begin(target, place.key, self._accounts.prices.price_of(target.address, deployment))
-        attempt.hedge, attempt.resumed = hedge, rest_of is not None
+        call, resuming = rest_of or (account.call, None)
+        price = money.price_for(self._accounts.prices.price_of(target.address, deployment), call)
+        attempt = account.begin(target, place.key, price)
+        attempt.hedge, attempt.resumed, attempt.call = hedge, rest_of is not None, call
         if target.local:
             attempt.measure = self._accounts.power.begin(target.address)
         else:
             attempt.host = deployment.host
-        call, resuming = rest_of or (account.call, None)
+        seen = Seen()
         try:
-            most = await self._granted(account, attempt, deployment)
+            most = await self._granted(account, call, attempt, deployment)
             attempt.begun = True
             asking = ask(
                 self._provider(place),
@@ -134,6 +137,7 @@ class Attempts:
                 screen=screen,
                 most_tokens=most,
                 resuming=resuming,
+                seen=seen,
             )
             if self.drains(target):
                 attempt.asking = asyncio.create_task(asking)
@@ -145,36 +149,40 @@ class Attempts:
             raise
         except IntermodelError as error:
             self.failed(attempt, error)
-            self.close(attempt, "failed", None)
+            self.close(attempt, "failed", _used_in_vain(attempt, call, error, seen))
             raise Failed(place, error) from error
         except Exception:  # a mistake of ours holds no money, no probe and no place in a limit
             self.forgo(place)
-            self.close(attempt, "failed", None)
+            self.close_blindly(attempt)
             raise
         attempt.first_token_s = attempt.elapsed
         self.health.of(target.address, place.key).first()
-        if asked.pipe is not None and attempt.reservation is not None and attempt.reservation.amount < attempt.worst:
-            assert attempt.price is not None
-            asked.meter = Meter(attempt.price, attempt.reservation, money.most_read(call), asked.spoken)
+        asked.meter = _meter(attempt, call, asked)
         return asked, attempt
 
-    async def count_tokens(self, target: Target, call: Call) -> int | None:
+    async def count_tokens(self, target: Target, call: Call, within_s: float) -> int | None:
         """How many tokens the target would read for `call`; None where only answering it would tell."""
         provider = self._provider(Place(target, 0))
-        return await provider.count_tokens(call, target.upstream) if isinstance(provider, CountsTokens) else None
+        if not isinstance(provider, CountsTokens):
+            return None
+        try:
+            with Deadline(within_s):
+                return await provider.count_tokens(call, target.upstream)
+        except TimeoutError:
+            raise Upstream(f"'{target.address}' did not count in {within_s:g} s.", code="upstream_timeout") from None
+        except IntermodelError as error:
+            raise named(error, target) from error.__cause__
 
     def _provider(self, place: Place) -> Provider:
         target = place.target
-        connections = self._registry.declared.connections.get(target.provider)
-        if target.provider == LOCAL:
-            connections = self._local
+        connections = self._local if target.local else self._registry.declared.connections.get(target.provider)
         if not connections:
             raise Unavailable(f"The deployment '{target.address}' was just taken away.", hint="Ask again.")
         return connections[min(place.key, len(connections) - 1)]
 
-    async def _granted(self, account: Account, attempt: Attempt, deployment: Deployment) -> int | None:
+    async def _granted(self, account: Account, call: Call, attempt: Attempt, deployment: Deployment) -> int | None:
         """Have the attempt admitted and paid for; the number of tokens that it is held to, where a budget binds it."""
-        call, target = account.call, attempt.target
+        target = attempt.target
         admission = await self._rates.try_admit(target.address, deployment.rate, account.likely)
         if isinstance(admission, Busy):
             raise Upstream(
@@ -192,12 +200,25 @@ class Attempts:
                 hint=f"Give the deployment a price: [deployments.{target.address}.price], input and output.",
                 code="unpriced_model",
             )
-        read, tokens = money.most_read(call), money.limited(call, target)
-        attempt.worst = attempt.price.bound(read, tokens)
-        least = attempt.price.bound(read, min(tokens, LEAST_TOKENS)) if call.stream else attempt.worst
-        opened = opened_of(account, target.address)
+        if field := money.unbounded(call, attempt.price):
+            raise OverBudget(
+                f"A budget binds this token, and nothing bounds what '{target.address}' may charge for '{field}'.",
+                hint="A price by the request alone ([deployments.NAME.price] request) can be granted.",
+                code="unbounded_under_budget",
+            )
+        return await self._reserved(account, call, attempt, attempt.price)
+
+    async def _reserved(self, account: Account, call: Call, attempt: Attempt, price: Price) -> int:
+        """Have the money set aside; the number of tokens that may be made for it, fewer only in a stream."""
+        read, tokens = money.most_read(call), money.limited(call, attempt.target)
+        attempt.worst = price.bound(read, tokens)
+        few = min(tokens, LEAST_TOKENS * money.answers(call))
+        least = price.bound(read, few) if call.stream else attempt.worst
+        opened = opened_of(account, attempt.target.address)
         attempt.reservation = await self._accounts.budgets.reserve(account.payer, attempt.worst, opened, at_least=least)
-        return tokens
+        if attempt.reservation is None or attempt.reservation.amount >= attempt.worst:
+            return tokens
+        return min(tokens, price.buys(read, attempt.reservation.amount))
 
     async def call_off(self, account: Account, tasks: set[asyncio.Task[tuple[Asked, Attempt]]], why: str) -> None:
         """End what `tasks` ask for, and wait until each has ended; also those that have just got their answer."""
@@ -209,7 +230,8 @@ class Attempts:
             if not task.cancelled() and task.exception() is None:
                 asked, attempt = task.result()
                 await asked.answer.close()
-                self.close(attempt, "lost" if why == LOST else "left", money.estimated(account.call, 0))
+                usage = money.used(account.call, asked.usage, 0, whole=True)
+                self.close(attempt, "lost" if why == LOST else "left", usage)
 
     def _cancelled(self, account: Account, attempt: Attempt, *, lost: bool) -> None:
         """The loser of a race is stopped at once, also where the answers of callers who leave are drained."""
@@ -226,23 +248,29 @@ class Attempts:
     async def _drain(self, account: Account, attempt: Attempt) -> None:
         """Wait for an answer that nobody waits for any more: its end tells the exact bill."""
         usage: Usage | None = money.estimated(account.call, 0)
-        outcome = "left"
+        outcome, call = "left", attempt.call or account.call
         account.answered = attempt
         assert attempt.asking is not None
         try:
             async with asyncio.timeout(DRAIN_S):
                 asked = await attempt.asking
+                usage, said = asked.usage or usage, Said(asked.spoken)
+                meter = _meter(attempt, call, asked)
                 try:
                     while asked.pipe is not None and (data := asked.head or await asked.answer.read()):
                         asked.head = b""
+                        said.feed(data)
+                        if meter is not None:
+                            await meter.pay(data)
                         asked.pipe.feed(data)
                 finally:
+                    if asked.pipe is not None:
+                        usage = money.used(call, asked.pipe.usage, said.tokens, whole=asked.pipe.finished)
                     await asked.answer.close()
-            usage = asked.usage or (asked.pipe and asked.pipe.usage) or usage
         except IntermodelError as error:
-            if not attempt.asking.done() or attempt.asking.exception() is not None:  # it never began: it costs nothing
+            if not attempt.asking.done() or attempt.asking.exception() is not None:  # it never began
                 self.failed(attempt, error)
-                outcome, usage = "failed", None
+                outcome, usage = "failed", _used_in_vain(attempt, call, error, Seen())
         except TimeoutError:
             pass  # the estimate stands
         finally:
@@ -275,20 +303,35 @@ class Attempts:
         if attempt.outcome == "running" or outcome != "failed":
             attempt.outcome = outcome
         attempt.usage = usage
-        attempt.cost = money.cost_of(attempt.price, usage) if usage is not None else 0
-        if attempt.reservation is not None:
-            if usage is not None and usage.estimated:
-                attempt.cost = min(attempt.cost, attempt.reservation.amount)
-            attempt.reservation.settle(attempt.cost)
-        if attempt.admission is not None:
-            attempt.admission.settle(usage.input + usage.output if usage is not None else 0)
-            attempt.admission.close()
+        attempt.cost = attempt.reservation.amount if attempt.reservation is not None else 0  # should the next line fail
+        try:
+            attempt.cost = _cost_of(attempt, outcome)
+        finally:
+            self._let_go(attempt)
         self._power(attempt, usage.output if usage is not None else 0)
         if outcome == "ok":
             health = self.health.of(attempt.target.address, attempt.key)
             health.ok(attempt.first_token_s or attempt.seconds, usage.output if usage else 0, attempt.seconds)
         elif outcome == "left" and attempt.first_token_s is not None:
             self.health.of(attempt.target.address, attempt.key).left()
+
+    def close_blindly(self, attempt: Attempt) -> None:
+        """End an attempt of which nobody knows what it came to: what was set aside for it is charged."""
+        if attempt.closed:
+            return
+        attempt.closed, attempt.outcome, attempt.seconds = True, "failed", attempt.elapsed
+        if attempt.begun and attempt.reservation is not None:
+            attempt.cost = attempt.reservation.amount
+        self._let_go(attempt)
+
+    def _let_go(self, attempt: Attempt) -> None:
+        """Spend what the attempt cost, and give back the rest and its place in the limits."""
+        usage = attempt.usage
+        if attempt.reservation is not None and attempt.reservation.spent is None:
+            attempt.reservation.settle(attempt.cost)
+        if attempt.admission is not None:
+            attempt.admission.settle(usage.input + usage.output if usage is not None else 0)
+            attempt.admission.close()
 
     def _power(self, attempt: Attempt, output_tokens: int) -> None:
         """Note what an attempt used of electricity, or learn what its deployment does."""
@@ -297,6 +340,44 @@ class Attempts:
             attempt.energy = power.end(attempt.measure, target.address, output_tokens)
         elif attempt.outcome == "ok" and attempt.host:
             power.learn(target.address, attempt.host, target.upstream, output_tokens, attempt.seconds)
+
+
+PAID_IN_VAIN = frozenset(
+    {"upstream_timeout", "upstream_broken", "upstream_too_large", "upstream_protocol", "upstream_empty"}
+)
+"""Failures after which the vendor may bill the call all the same: it took it, and did not refuse it itself."""
+
+
+def _used_in_vain(attempt: Attempt, call: Call, error: IntermodelError, seen: Seen) -> Usage | None:
+    """What an attempt is charged that gave no answer; None where the upstream was not reached, or refused itself."""
+    if not attempt.begun:
+        return None
+    if isinstance(error, Refused):  # by a guard of ours, of an answer that was paid for
+        return money.used(call, seen.usage, seen.bytes // 4, whole=True)
+    if isinstance(error, Upstream) and error.status is None and error.code in PAID_IN_VAIN:
+        return money.used(call, seen.usage, seen.bytes // 4, whole=True)
+    return None
+
+
+def _cost_of(attempt: Attempt, outcome: str) -> int:
+    """Nano-dollars. What is only estimated comes to no more than was set aside."""
+    usage = attempt.usage
+    if usage is None and (not attempt.begun or outcome == "failed"):
+        return 0
+    cost = money.cost_of(attempt.price, usage)
+    if attempt.reservation is None:
+        return cost
+    if usage is None:  # nobody told what was used: the bound
+        return attempt.reservation.amount
+    return min(cost, attempt.reservation.amount) if usage.estimated else cost
+
+
+def _meter(attempt: Attempt, call: Call, asked: Asked) -> Meter | None:
+    """What ends a stream that began with less money than it may cost."""
+    if asked.pipe is None or attempt.reservation is None or attempt.reservation.amount >= attempt.worst:
+        return None
+    assert attempt.price is not None
+    return Meter(attempt.price, attempt.reservation, money.most_read(call), asked.spoken)
 
 
 async def _called_off(asking: asyncio.Task[Asked]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from intermodel.core import Upstream
 from intermodel.gateway.pipe import Pipe
+from intermodel.gateway.said import Seen
 from intermodel.providers import Answer
 from intermodel.providers.answer import EVENTS
 
@@ -30,18 +31,17 @@ async def first_token(answer: Answer, pipe: Pipe, *, events: bool) -> bytes:
     return head
 
 
-async def whole_body(answer: Answer, *, media_type: str | None) -> bytes:
+async def whole_body(answer: Answer, seen: Seen, *, media_type: str | None) -> bytes:
     """All of an answer; None takes any media type. Raises `Upstream` for the wrong type, nothing, or too much."""
     if media_type is not None and answer.media_type != media_type:
         raise _not(media_type, answer)
     parts: list[bytes] = []
-    size = 0
     while chunk := await answer.read():
         parts.append(chunk)
-        size += len(chunk)
-        if size > ANSWER_BYTES:
+        seen.bytes += len(chunk)
+        if seen.bytes > ANSWER_BYTES:
             raise Upstream(f"The answer is longer than {ANSWER_BYTES // 1024**2} MiB.", code="upstream_too_large")
-    if not size:
+    if not seen.bytes:
         raise _empty()
     return parts[0] if len(parts) == 1 else b"".join(parts)
 

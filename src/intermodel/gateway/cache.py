@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -19,15 +21,21 @@ _SAME_ANSWER = frozenset({
 """Fields that do not change what is answered."""
 
 
-def key_of(call: Call, caller: Caller, route: str) -> bytes:
+def digest_of(name: str, documents: Sequence[str]) -> bytes:
+    """What a route and its deployments say, in a few bytes: answers of what was declared otherwise are not given."""
+    return hashlib.sha256(orjson.dumps([name, *documents])).digest()
+
+
+def key_of(call: Call, caller: Caller, route: bytes) -> bytes:
     """What two calls must have in common to be given one answer: all that changes it, and whose they are.
 
-    Callers of one organisation share; one without an organisation shares with nobody.
+    `route` is the digest of what their route says. Callers of one organisation share; one without an organisation
+    shares with nobody.
     """
     whose = ("organisation", caller.organisation) if caller.organisation else ("token", caller.token_id)
     body = {key: value for key, value in call.body.items() if key not in _SAME_ANSWER}
-    said = orjson.dumps([whose, route, call.kind.value, call.stream, body], option=orjson.OPT_SORT_KEYS)
-    digest = hashlib.sha256(said)
+    said = orjson.dumps([whose, call.kind.value, call.stream, body], option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(route + said)
     for upload in call.upload:
         digest.update(_upload(upload))
     return digest.digest()
@@ -53,12 +61,10 @@ class Kept:
     given_up: bool = False
     """The first caller's call ended for a reason of its own: whoever waits must call by itself."""
     readers: int = 0
+    size: int = 512
+    """Bytes, with what it takes besides its pieces."""
     until: float = 0.0
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.pieces)) + 512
 
     @property
     def ended(self) -> bool:
@@ -68,6 +74,26 @@ class Kept:
         """Wake those who wait for more."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[None]:
+        """Somebody waits for it."""
+        self.readers += 1
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """A reader goes."""
+        self.readers -= 1
+        if not self.readers:
+            self.tell()
+
+    async def unread(self) -> None:
+        """Wait until nobody waits for it."""
+        while self.readers:
+            await self._changed.wait()
 
     async def more(self, have: int) -> bool:
         """Wait until there are more than `have` pieces, or it has ended; whether there are more."""
@@ -82,7 +108,7 @@ class Cache:
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self.bytes = 0
-        """Of all kept answers."""
+        """Of all answers, kept or on their way."""
         self.hits = self.misses = 0
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
         self._coming: dict[bytes, Kept] = {}
@@ -111,25 +137,61 @@ class Cache:
     def begin(self, key: bytes, receipt: str, keeps_s: float) -> Kept:
         """An answer that is now asked for; `done` or `failed` ends that."""
         kept = self._coming[key] = Kept(receipt, keeps_s)
+        self.bytes += kept.size
         return kept
+
+    def add(self, key: bytes, kept: Kept, piece: bytes) -> bool:
+        """A further piece of an answer on its way. Whether it is still wanted: what is too much is given up."""
+        if kept.ended:
+            return False
+        kept.pieces.append(piece)
+        kept.size += len(piece)
+        self.bytes += len(piece)
+        if self.bytes > self._most:
+            self._make_room(key, kept)
+        kept.tell()
+        return not kept.given_up
+
+    def _make_room(self, key: bytes, kept: Kept) -> None:
+        """Give up what is worth least: what may be asked for again, what nobody waits for, then the answer itself."""
+        while kept.size <= self._most < self.bytes and self._kept:
+            self._drop(next(iter(self._kept)))
+        unread = [(k, one) for k, one in self._coming.items() if one is not kept and not one.readers]
+        for place, one in [*unread, (key, kept)]:
+            if self.bytes > self._most:
+                self.failed(place, one, None)
+                one.pieces.clear()
 
     def done(self, key: bytes, kept: Kept) -> None:
         """It came whole: keep it."""
+        if kept.ended:
+            return
         kept.whole = True
         self._coming.pop(key, None)
-        if kept.size <= self._most:
-            kept.until = time.monotonic() + kept.keeps_s
-            self._drop(key)
+        kept.until = time.monotonic() + kept.keeps_s
+        self._drop(key)
+        if kept.size > self._most:  # too large to be kept, but those who wait get it
+            self.bytes -= kept.size
+        else:
             self._kept[key] = kept
-            self.bytes += kept.size
-            while self.bytes > self._most:
-                self._drop(next(iter(self._kept)))
+        while self.bytes > self._most and self._kept:
+            self._drop(next(iter(self._kept)))
         kept.tell()
+
+    def give(self, key: bytes, kept: Kept, answer: bytes) -> None:
+        """It came whole, in one piece."""
+        kept.pieces.append(answer)
+        kept.size += len(answer)
+        self.bytes += len(answer)
+        self.done(key, kept)
 
     def failed(self, key: bytes, kept: Kept, error: IntermodelError | None) -> None:
         """It did not. With an error, those who wait get it too; without, they are to ask by themselves."""
+        if kept.ended:
+            return
         kept.error, kept.given_up = error, error is None
         self._coming.pop(key, None)
+        self.bytes -= kept.size
         kept.tell()
 
     def _drop(self, key: bytes) -> None:

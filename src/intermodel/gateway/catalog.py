@@ -18,13 +18,18 @@ from intermodel.settings import Deployment
 log = logging.getLogger(__name__)
 
 LOCAL = "llamacpp"
-"""The key of the provider that stands for this machine's engines."""
+"""What stands for this machine's engines where a provider is named. A deployment may have the same name."""
 
 
 class Catalog:
-    """Keeps a `Directory`, renewed every `FRESH_S` and at once when a name is not found in it or something changed."""
+    """Keeps a `Directory`, renewed every `FRESH_S`; at once when something changed here or a name is not found in it.
+
+    For names that are not found it is renewed once in `FRESH_S`, however many are asked for.
+    """
 
     FRESH_S = 2.0
+    STALE_S = 3 * FRESH_S
+    """Until this age calls go on with what is known while it is renewed; they wait for what is older."""
 
     def __init__(
         self,
@@ -42,7 +47,7 @@ class Catalog:
         self._energy = energy
         self._models: Mapping[str, Model] = {}
         self._directory = Directory()
-        self._renewed = float("-inf")
+        self._renewed = self._sought = float("-inf")
         self._version = -1
         self._renewing = asyncio.Lock()
         self._renewal: asyncio.Task[None] | None = None
@@ -53,18 +58,37 @@ class Catalog:
         return self._models
 
     async def directory(self, wanted: str | None = None) -> Directory:
-        """What can be called now; always looked up afresh when `wanted` was not there."""
+        """What can be called now; looked up afresh when `wanted` was not there."""
+        if self._version != self._registry.version:
+            await self._renew_once()
+            return self._directory
         here = self._directory
-        known = wanted is not None and (wanted in here.targets or wanted in here.routes)
-        current = self._version == self._registry.version
-        fresh = time.monotonic() - self._renewed <= self.FRESH_S
-        if current and (known or (fresh and wanted is None)):
-            if not fresh and self._renewal is None:
-                # calls go on with what is known: the database may be slow, or gone
-                self._renewal = asyncio.create_task(self._renew_once())
-                self._renewal.add_done_callback(self._renewal_over)
-            return here
-        await self._renew_once()
+        now = time.monotonic()
+        age = now - self._renewed
+        if wanted is not None and wanted not in here.targets and wanted not in here.routes:
+            if now - self._sought > self.FRESH_S:
+                self._sought = now
+                await self._renew_once()
+                return self._directory
+        elif age > self.FRESH_S and wanted is None:
+            await self._renew_once()
+            return self._directory
+        if age > self.FRESH_S:
+            return await self._stale(age)
+        return here
+
+    async def _stale(self, age: float) -> Directory:
+        """What is known of old, for a while; then what it is renewed to, or still the old, if the database is gone."""
+        renewal = self._renewal
+        if renewal is None:
+            renewal = self._renewal = asyncio.create_task(self._renew_once())
+            renewal.add_done_callback(self._renewal_over)
+        if age > self.STALE_S:
+            await asyncio.wait({renewal}, timeout=self.FRESH_S)
+            if renewal.done():
+                renewal.result()
+            else:  # the database hangs: not every call is to wait for it
+                self._renewed = time.monotonic()
         return self._directory
 
     async def _renew_once(self) -> None:
@@ -93,7 +117,7 @@ class Catalog:
                 raise  # nothing was ever known; otherwise calls go on with what was
         declared = self._registry.declared
         local = {address: self._local(model) for address, model in self._models.items()}
-        remote = {name: self._remote(name, d) for name, d in declared.deployments.items()}
+        remote = {name: self._remote(name, d, name in declared.problems) for name, d in declared.deployments.items()}
         found = Directory(local | remote, declared.routes)
         if found != self._directory:  # what was chosen from the one before holds on
             self._directory = found
@@ -113,10 +137,11 @@ class Catalog:
             energy_joules=self._energy(model.address),
         )
 
-    def _remote(self, name: str, deployment: Deployment) -> Target:
+    def _remote(self, name: str, deployment: Deployment, is_broken: bool) -> Target:
         price = self._prices.price_of(name, deployment)
         return Target(
             address=name,
+            problem="it cannot be used, and the node's operator can see why" if is_broken else "",
             provider=name,
             upstream=deployment.model or name,
             local=False,

@@ -40,6 +40,8 @@ class Target:
     verdicts: frozenset[str] | None = None
     openness: str = ""
     tier: int | None = None
+    problem: str = ""
+    """Why it cannot be called at all, in words for callers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,15 @@ def choose(call: Call, directory: Directory, standings: Standings, random: Rando
 
 
 RESTS = "it rests after failures"
+_WHY = {
+    "key": "it refused this node's key, which its operator must mend",
+    "tired": "it is overloaded, or over its quota",
+    "broken": "it failed or could not be reached",
+}
 
 
 def _judged(call: Call, require: Constraints | None, target: Target, standing: Standing, place: str) -> Candidate:
-    lacking = _lacking(call, target) or (require and _unmet(require, target)) or _resting(standing)
+    lacking = target.problem or _lacking(call, target) or (require and _unmet(require, target)) or _resting(standing)
     return Candidate(target, fit=not lacking, reason=lacking or place)
 
 
@@ -100,7 +107,9 @@ def _lacking(call: Call, target: Target) -> str:
 
 
 def _resting(standing: Standing) -> str:
-    return f"{RESTS} ({standing.reason})" if standing.rests_s else ""
+    if not standing.rests_s:
+        return ""
+    return f"{RESTS} ({_WHY.get(standing.reason, standing.reason)}) for {math.ceil(standing.rests_s)} s more"
 
 
 def _unmet(require: Constraints, target: Target) -> str:
@@ -206,7 +215,7 @@ def none_fit(call: Call, candidates: Sequence[Candidate]) -> IntermodelError:
     one = candidates[0]
     alone = len(candidates) == 1
     reasons = "; ".join(f"{c.target.address}: {c.reason}" for c in candidates)
-    if any(c.reason.startswith(RESTS) for c in candidates):
+    if any(c.reason.startswith(RESTS) or c.target.problem for c in candidates):
         return Unavailable(
             f"'{call.model}' cannot be called now. {reasons}.", hint="Try again in a moment.", code="deployment_resting"
         )

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from intermodel.core import Fault, IntermodelError, Invalid, OverBudget, Upstream
+from intermodel.core import Fault, IntermodelError, Invalid, OverBudget, Refused, Upstream
 from intermodel.gateway.choose import Candidate, Target
 from intermodel.settings import Route
 
@@ -140,7 +140,7 @@ def fault_of(error: IntermodelError) -> Fault:
         return _BY_CODE[error.code]
     if isinstance(error, Upstream):
         return error.fault
-    return Fault.WRONG if isinstance(error, Invalid) else Fault.MISSING
+    return Fault.WRONG if isinstance(error, (Invalid, Refused)) else Fault.MISSING  # a guard is not routed around
 
 
 _TELLING: tuple[Fault | type[IntermodelError], ...] = (

@@ -6,21 +6,24 @@ import asyncio
 import contextlib
 import copy
 import logging
+import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from intermodel.accounts import Accounts, Payer, RateLimits, new_id
-from intermodel.core import Call, Capability, Fault, IntermodelError, Unavailable, Upstream
+from intermodel.core import Call, Capability, Fault, IntermodelError, Unavailable, Upstream, Usage
 from intermodel.gateway import money
 from intermodel.gateway.account import Account, Attempt
 from intermodel.gateway.asking import Asked, Resuming
 from intermodel.gateway.attempts import DRAIN_S, LOST, Attempts, Failed
-from intermodel.gateway.cache import Cache, Kept, key_of
+from intermodel.gateway.cache import Cache, Kept, digest_of, key_of
 from intermodel.gateway.catalog import Catalog
 from intermodel.gateway.choose import Candidate, Directory, Target, choose, none_fit
+from intermodel.gateway.content import Content
 from intermodel.gateway.failover import Failover, Place, fault_of, most_telling
 from intermodel.gateway.gauges import Gauges
 from intermodel.gateway.health import Health, Standing
@@ -32,7 +35,7 @@ from intermodel.gateway.replay import Replay
 from intermodel.gateway.reply import Reply
 from intermodel.gateway.resume import KEPT_BYTES, continuable, continued, told_so_far
 from intermodel.gateway.scorers import Scorer, judged
-from intermodel.gateway.screen import Guards, Screen, screened
+from intermodel.gateway.screen import Guards, Screen, refuse_unseen, screened
 from intermodel.governance import Caller
 from intermodel.providers import Provider
 from intermodel.settings import Limits, Route
@@ -41,6 +44,15 @@ log = logging.getLogger(__name__)
 
 DIRECT = Route(candidates=("direct",), attempts=2)
 """What holds for a model that is called by its own address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many tokens a request has, and whether that is only an estimate; `headers` tell what limits leave."""
+
+    tokens: int
+    is_estimated: bool
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 PAYERS = 4096
@@ -68,7 +80,10 @@ class Gateway:
         limits: Limits,
         cache: Cache,
         metrics: Metrics,
+        *,
+        keeps_content: bool = False,
     ) -> None:
+        """`keeps_content`: receipts hold what was asked and answered."""
         self.catalog = catalog
         self.registry = registry
         self.metrics = metrics
@@ -79,14 +94,18 @@ class Gateway:
         self._scorers = scorers
         self._limits = limits
         self._cache = cache
+        self._keeps_content = keeps_content
         self._chosen_from = Directory()
         self._choices: dict[tuple[str, frozenset[Capability]], tuple[Candidate, ...]] = {}
         self._random = random.Random()  # noqa: S311 - draws lots between candidates
         self._running: set[asyncio.Task[Any]] = set()
         self._after: set[asyncio.Task[Any]] = set()
         self._live: dict[str, tuple[Account, Reply | None]] = {}
+        self._said_by = self._chosen_from, registry.declared
+        self._said: dict[str, bytes] = {}
         self._payers: dict[str, tuple[Caller, Payer]] = {}
         self._stopping = False
+        registry.forgets += [self._attempts.health.forget, metrics.forget, accounts.prices.forget]
         metrics.running.set_function(lambda: len(self._running))
         self.gauges = Gauges(self.standing, catalog, accounts, rate_limits, cache)
         metrics.registry.register(self.gauges)
@@ -103,6 +122,8 @@ class Gateway:
         self._admit()
         self.accounts.receipts.admit()
         account = Account(new_id(), call, caller, self._payer(caller), self._over)
+        if self._keeps_content:
+            account.content = Content()
         self._live[account.id] = account, None
         try:
             return await self._answer(account)
@@ -136,33 +157,60 @@ class Gateway:
 
     async def _answer(self, account: Account) -> Reply | Replay:
         call = account.call
+        account.likely = money.likely(call)
+        account.admission = await self._rates.admit(account.payer, account.likely)
         directory = await self.catalog.directory(call.model)
         account.route = directory.routes.get(call.model)
         account.candidates = self._chosen(call, directory)
         if not account.candidates[0].fit:
             raise self._none_fit(account)
-        account.likely = money.likely(call)
-        account.admission = await self._rates.admit(account.payer, account.likely)
         route = account.route or DIRECT
-        if route.guards and (guards := self._looking(route, "request")):
-            if call.size > LONG_BYTES:  # too long to look at while others wait
-                body = await asyncio.to_thread(screened, call, guards, account.findings)
-            else:
-                body = screened(call, guards, account.findings)
-            account.call = replace(call, body=body)
+        if route.guards:
+            if self._looking(route, "answer"):
+                refuse_unseen(call)
+            account.call = await self._screened(call, route, account.findings)
+        if account.content is not None:
+            account.content.ask(account.call)
         if route.cache_s:
-            return await self._kept_or_asked(account, route)
+            return await self._kept_or_asked(account, route, directory)
         return await self._first(account, route)
 
-    async def count_tokens(self, call: Call) -> tuple[int, bool]:
-        """How many tokens the first candidate would read for `call`, and whether that is only an estimate.
+    async def _screened(self, call: Call, route: Route, findings: Counter[str]) -> Call:
+        """The call as the route's guards let it pass. Raises `Refused`."""
+        guards = self._looking(route, "request")
+        if not guards:
+            return call
+        if call.size > LONG_BYTES:  # too long to look at while others wait
+            return replace(call, body=await asyncio.to_thread(screened, call, guards, findings))
+        return replace(call, body=screened(call, guards, findings))
 
+    async def count_tokens(self, call: Call, caller: Caller) -> Counted:
+        """How many tokens the first candidate would read for `call`.
+
+        It is free, so it has no receipt; its caller's limits count it as a request, and the route's guards look at it.
         Raises as `call` does where nobody may answer, or who is asked fails.
         """
-        candidates = self._chosen(call, await self.catalog.directory(call.model))
+        self._admit()
+        try:
+            admission = await self._rates.admit(self._payer(caller), 0)
+            try:
+                return Counted(*await self._counted(call), admission.headers)
+            finally:
+                admission.close()
+        except asyncio.CancelledError:
+            if (stopped := self.interrupted()) is not None:
+                raise stopped from None
+            raise
+
+    async def _counted(self, call: Call) -> tuple[int, bool]:
+        directory = await self.catalog.directory(call.model)
+        candidates = self._chosen(call, directory)
         if not candidates[0].fit:
             raise none_fit(call, candidates)
-        counted = await self._attempts.count_tokens(candidates[0].target, call)
+        route = directory.routes.get(call.model) or DIRECT
+        call = await self._screened(call, route, Counter())
+        within_s = route.first_token_s or self._limits.first_token_s
+        counted = await self._attempts.count_tokens(candidates[0].target, call, within_s)
         return (money.about_read(call), True) if counted is None else (counted, False)
 
     def _chosen(self, call: Call, directory: Directory) -> tuple[Candidate, ...]:
@@ -184,6 +232,7 @@ class Gateway:
         if isinstance(error, Unavailable):
             rests = [self.standing(c.target.address).rests_s for c in account.candidates]
             error.retry_after_s = max(1.0, min((r for r in rests if r), default=1.0))
+            error.hint = f"Try again in {math.ceil(error.retry_after_s)} s."
         return error
 
     @property
@@ -250,7 +299,7 @@ class Gateway:
         except asyncio.CancelledError:  # it may come when one has won already
             await self._attempts.call_off(account, tasks, "left")
             raise
-        except Failed:  # which may end the race although another still runs
+        except Exception:  # a failure may end the race although another still runs; so does a mistake of ours
             await self._attempts.call_off(account, tasks, LOST)
             raise
         return winner.result()
@@ -291,16 +340,15 @@ class Gateway:
         assert attempt is not None
         reply.settled = True
         reply.unbound()
-        usage = (reply.pipe.usage if reply.pipe is not None else attempt.usage) or None
-        is_counted = usage is not None and (usage.input or usage.output)
-        if not is_counted and account.call.kind in money.COUNTED:
-            made = reply.received if reply.pipe is not None else len(reply.head) // 4
-            usage = money.estimated(account.call, made)
-        if error is not None and not attempt.code:
-            attempt.code = error.code
-            if isinstance(error, Upstream):
-                self._attempts.failed(attempt, error)
-        self._attempts.close(attempt, outcome, usage)
+        try:
+            if error is not None and not attempt.code:
+                attempt.code = error.code
+                if isinstance(error, Upstream):
+                    self._attempts.failed(attempt, error)
+            self._attempts.close(attempt, outcome, _used(reply, attempt))
+        except Exception:  # a mistake of ours costs neither the receipt nor the ceiling
+            log.exception("an answer was not accounted for: what was set aside is charged")
+            self._attempts.close_blindly(attempt)
         if outcome == "ok" and account.route is not None and account.route.scorers:
             self._later(self._judge(account, attempt, reply))
         if outcome == "broken":
@@ -357,7 +405,7 @@ class Gateway:
             return False
         await reply.stop()
         self._attempts.failed(broken, error)
-        self._attempts.close(broken, "broken", money.estimated(account.call, reply.received))
+        self._attempts.close(broken, "broken", _used(reply, broken))
         others = [c.target for c in account.candidates if c.fit and _continues(c.target)]
         rest = continued(account.call, so_far)
         route = account.route or DIRECT
@@ -417,20 +465,44 @@ class Gateway:
 
     # Answers that are kept
 
-    async def _kept_or_asked(self, account: Account, route: Route) -> Reply | Replay:
-        key = key_of(account.call, account.caller, account.call.model)
+    async def _kept_or_asked(self, account: Account, route: Route, directory: Directory) -> Reply | Replay:
+        key = key_of(account.call, account.caller, self._saying(account.call.model, route, directory))
         while (kept := self._cache.find(key)) is not None:
-            kept.readers += 1
-            try:
+            with kept.reader():
                 await kept.more(0)
-            finally:
-                kept.readers -= 1
             if kept.error is not None:
                 raise copy.copy(kept.error)  # each caller is told their own receipt
             if not kept.given_up:
                 account.cached = kept.receipt
                 return Replay(self, account, kept)
         kept = self._cache.begin(key, account.id, route.cache_s or 0)
+        asking = asyncio.create_task(self._asked_for_all(account, route, key, kept))
+        try:
+            reply = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            if kept.readers and not self._stopping:
+                account.draining += 1
+                self._later(self._without_first(account, asking, kept))
+            elif await _closed(asking):
+                account.draining += 1  # its account is closed already
+            raise
+        reply.taken_over()
+        return reply
+
+    def _saying(self, name: str, route: Route, directory: Directory) -> bytes:
+        """What a route says, and the deployments it names. Guards are those of the settings file, so they stay."""
+        declared = self.registry.declared
+        if directory is not self._said_by[0] or declared is not self._said_by[1]:
+            self._said_by, self._said = (directory, declared), {}
+        said = self._said.get(name)
+        if said is None:
+            targets = [directory.targets[one] for one in route.candidates if one in directory.targets]
+            documents = [route, *map(self._attempts.deployment, targets)]
+            said = self._said[name] = digest_of(name, [document.model_dump_json() for document in documents])
+        return said
+
+    async def _asked_for_all(self, account: Account, route: Route, key: bytes, kept: Kept) -> Reply:
+        """The first place's answer, which is the entry's: whoever waits for it gets it, also when its caller leaves."""
         try:
             reply = await self._first(account, route)
         except BaseException as error:
@@ -438,6 +510,23 @@ class Gateway:
             raise
         reply.keep(self._cache, key, kept)
         return reply
+
+    async def _without_first(self, account: Account, asking: asyncio.Task[Reply], kept: Kept) -> None:
+        """The first caller has left; the answer is asked for as long as others wait for it."""
+        unread = asyncio.create_task(kept.unread())
+        try:
+            await asyncio.wait({asking, unread}, return_when=asyncio.FIRST_COMPLETED)
+        finally:  # cancelled where the node stops
+            unread.cancel()
+            has_reply = await _closed(asking)
+            account.draining -= 1
+            if not has_reply and not account.draining:
+                error = None if asking.cancelled() else asking.exception()
+                if error is not None and not isinstance(error, IntermodelError):
+                    log.error("a call that others waited for ended by mistake", exc_info=error)
+                    error = IntermodelError("A mistake of this node.")
+                with contextlib.suppress(Unavailable):  # it is written as soon as that is possible
+                    await self._over(account, "left", error)
 
     async def replayed(self, account: Account, kept: Kept, outcome: str) -> None:
         """Close the account of an answer that was given again, which costs nothing."""
@@ -490,6 +579,17 @@ class Gateway:
             await asyncio.wait(left, timeout=remaining_s)
 
 
+async def _closed(asking: asyncio.Task[Reply]) -> bool:
+    """End what is asked for by a caller who has left; whether there was a reply by then, which is closed too."""
+    if not asking.done():
+        asking.cancel()
+        await asyncio.wait({asking})
+    if asking.cancelled() or asking.exception() is not None:
+        return False
+    await asking.result().close()
+    return True
+
+
 async def _first_to_succeed(tasks: set[Asking], failed: Callable[[Failed], bool]) -> Asking:
     """The task that ends first without an error. Raises the last error, or one after which `failed` gives up."""
     waiting = set(tasks)
@@ -506,6 +606,14 @@ async def _first_to_succeed(tasks: set[Asking], failed: Callable[[Failed], bool]
 
 
 Asking = asyncio.Task[tuple[Asked, Attempt]]
+
+
+def _used(reply: Reply, attempt: Attempt) -> Usage | None:
+    """What an answer used, as reported, or by what has gone by of it."""
+    call = attempt.call or reply.account.call
+    if reply.pipe is None:
+        return money.used(call, attempt.usage, len(reply.head) // 4, whole=True)
+    return money.used(call, reply.pipe.usage, reply.received, whole=reply.pipe.finished)
 
 
 def _continues(target: Target) -> bool:

@@ -100,6 +100,12 @@ class Health:
             place = self._places[deployment, key_index] = Place(server, self._clock, self._random)
         return place
 
+    def forget(self, deployment: str) -> None:
+        """It was removed: another of that name begins anew."""
+        self._servers.pop(deployment, None)
+        for place in [place for place in self._places if place[0] == deployment]:
+            del self._places[place]
+
     def standing(self, deployment: str, keys: int = 1) -> Standing:
         """How a deployment with that many keys stands: as its key that can be used first."""
         standing = self.of(deployment).standing()

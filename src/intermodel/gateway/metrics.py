@@ -34,7 +34,7 @@ class _EngineStates(Collector):
     def collect(self) -> Iterator[Metric]:
         ready = GaugeMetricFamily("intermodel_engine_ready", "1 if the engine can answer.", labels=["model"])
         rss = GaugeMetricFamily("intermodel_engine_rss_bytes", "Memory of the engine's process.", labels=["model"])
-        restarts = GaugeMetricFamily("intermodel_engine_restarts", "Starts after a crash.", labels=["model"])
+        restarts = CounterMetricFamily("intermodel_engine_restarts", "Starts after a crash.", labels=["model"])
         for state in self._states():
             ready.add_metric([state.address], state.phase is Phase.READY)
             rss.add_metric([state.address], state.rss_bytes)
@@ -119,6 +119,11 @@ class Metrics:
             registry=self.registry,
         )
         self.running = Gauge("intermodel_calls_running", "Calls in progress.", registry=self.registry)
+
+    def forget(self, address: str) -> None:
+        """The deployment was removed; its counters end."""
+        self._counts.pop(address, None)
+        self.attempts_failed.remove_by_labels({"model": address})
 
     def first_token(self, address: str, seconds: float) -> None:
         """An answer began so long after its call."""

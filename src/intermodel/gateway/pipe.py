@@ -9,9 +9,11 @@ from typing import Any
 import orjson
 
 from intermodel.core import Call, IntermodelError, Kind, Upstream, Usage
+from intermodel.gateway.said import Seen
 from intermodel.gateway.screen import Screen
 from intermodel.protocols import Chunk, Decoder, Encoder, Resumed, Watch, inbound, outbound, usage_in, watch_of
 from intermodel.protocols.chat import as_promised
+from intermodel.protocols.faults import told
 from intermodel.protocols.responses import ResponsesEncoder, error_event
 from intermodel.protocols.responses_watch import ResponsesWatch
 
@@ -51,6 +53,11 @@ class Pipe:
     def usage(self) -> Usage | None:
         """What the upstream reported so far."""
         return self._watch.usage
+
+    @property
+    def finished(self) -> bool:
+        """Whether `usage` is that of the whole answer."""
+        return self._watch.finished
 
     @property
     def failed(self) -> bool:
@@ -170,20 +177,32 @@ def _as_one(chunk: Chunk, before: int) -> Chunk:
     return chunk | {"usage": usage | counts | {"total_tokens": sum(counts.values())}}
 
 
-def whole(call: Call, spoken: Kind, body: bytes, screen: Screen | None) -> tuple[bytes, Usage | None]:
-    """An answer that is not streamed, for the caller, and what it used. Raises `Upstream` for what is no answer."""
+def usage_told(spoken: Kind, body: bytes) -> Usage | None:
+    """What an answer says that it used which nobody reads otherwise: a transcription, say."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return usage_in(spoken, answer) if isinstance(answer, dict) else None
+
+
+def whole(call: Call, spoken: Kind, body: bytes, screen: Screen | None, seen: Seen) -> bytes:
+    """An answer that is not streamed, for the caller; `seen` is told what it used. Raises `Upstream` for what is none.
+
+    A `Refused` of a guard comes after that, for it is paid for.
+    """
     answer = _parsed(body)
+    seen.usage = usage_in(spoken, answer)
     with as_promised():
         if (field := _HOLDS.get(spoken)) is not None and not all(one.keys() for one in answer[field]):
             raise ValueError
-        usage = usage_in(spoken, answer)
         if spoken is call.kind and screen is None:
-            return body, usage
+            return body
         chat = outbound(spoken).answer_to_chat(answer) if spoken.conversation else answer
     if screen is not None:
         chat = screen.answer(chat)
     given = inbound(call.kind).answer_from_chat(chat, call.body) if call.kind.conversation else chat
-    return orjson.dumps(given), usage
+    return orjson.dumps(given)
 
 
 _HOLDS = {Kind.CHAT: "choices", Kind.COMPLETION: "choices", Kind.EMBEDDING: "data", Kind.MESSAGES: "content",
@@ -199,8 +218,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise Upstream("The upstream's answer is not a JSON object.", code="upstream_protocol")
     if error := parsed.get("error"):  # Responses carry "error": null
-        said = error.get("message") if isinstance(error, dict) else error
-        raise Upstream(f"The upstream answered with an error: {said}", code="upstream_error")
+        raise told(error)
     return parsed
 
 

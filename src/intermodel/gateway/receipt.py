@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from intermodel.accounts import Receipt
 from intermodel.accounts.receipts import Caller as ReceiptCaller
 from intermodel.gateway.account import Account
 from intermodel.governance import Caller
+from intermodel.settings import Deployment
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A receipt, and what was declared of the addresses in it when it was written."""
+
+    receipt: Mapping[str, Any]
+    deployments: Mapping[str, Deployment]
 
 
 def opened_of(account: Account, address: str) -> Receipt:
@@ -67,6 +79,6 @@ def receipt_of(account: Account) -> Receipt:
         receipt["trace"] = call.trace
     if account.findings:
         receipt["guards"] = [{"kind": kind, "count": count} for kind, count in account.findings.items()]
-    if account.content is not None:
-        receipt["content"] = account.content
+    if account.content is not None and (content := account.content.told()) is not None:
+        receipt["content"] = content
     return receipt

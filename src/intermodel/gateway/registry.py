@@ -33,7 +33,7 @@ Form = TypeVar("Form", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What is declared at one moment. `problems` says why a deployment of the database cannot be used."""
+    """What is declared at one moment. `problems` says why a deployment cannot be used."""
 
     deployments: Mapping[str, Deployment] = field(default_factory=dict)
     routes: Mapping[str, Route] = field(default_factory=dict)
@@ -51,20 +51,32 @@ class Registry:
     FRESH_S = 2.0
 
     def __init__(self, database: Database, connect: Connect, settings: Settings) -> None:
-        """`settings` are those of the file. Raises `Invalid` for a deployment that cannot be connected."""
+        """`settings` are those of the file. Raises `Invalid` for a deployment that can never be connected.
+
+        One whose key is missing is a problem of its own, and no reason not to start.
+        """
         self._database = database
         self._connect = connect
         self._guards = settings.guards.keys()
         self._variables = settings.key_variables
         self._keys = DataFolder(settings.data).keys
-        connections = {name: connect(name, d) for name, d in settings.deployments.items()}
-        self._file = Declared(settings.deployments, settings.routes, connections)
+        connections, problems = {}, {}
+        for name, deployment in settings.deployments.items():
+            try:
+                connections[name] = connect(name, deployment)
+            except Invalid as error:
+                if error.code != "key_missing":
+                    raise
+                problems[name] = _told(name, error)  # the others can be called all the same
+        self._file = Declared(settings.deployments, settings.routes, connections, problems)
         self._documents: dict[str, Any] = {}
         self._changing = asyncio.Lock()
         self._renewed = float("-inf")
         self.declared = self._file
         self.version = 0
         """Counts up when `declared` changes."""
+        self.forgets: list[Callable[[str], None]] = []
+        """Called with the name of each deployment that is no longer declared."""
 
     def is_fixed(self, name: str) -> bool:
         """Whether the settings file declares it."""
@@ -159,7 +171,7 @@ class Registry:
             return
         before, self._documents = self._documents, documents
         deployments, routes = dict(self._file.deployments), dict(self._file.routes)
-        connections, problems = dict(self._file.connections), {}
+        connections, problems = dict(self._file.connections), dict(self._file.problems)
         for name, document in self._added(documents["deployments"]):
             old = self.declared.connections.get(name)
             try:
@@ -167,19 +179,28 @@ class Registry:
                 same = old is not None and before and before["deployments"].get(name) == document
                 connections[name] = old if same and old else self._connect(name, deployments[name])
             except IntermodelError as error:
-                problems[name] = str(error)
-                log.error("deployment cannot be used", extra={"model": name, "reason": str(error)})
+                problems[name] = _told(name, error)
         for name, document in self._added(documents["routes"]):
             try:
                 routes[name] = checked(Route, name, document)
             except IntermodelError as error:
                 log.error("route cannot be used", extra={"model": name, "reason": str(error)})
+        gone = self.declared.deployments.keys() - deployments.keys()
         self.declared = Declared(deployments, routes, connections, problems)
         self.version += 1
+        for name in gone:
+            for forget in self.forgets:
+                forget(name)
 
     def _added(self, documents: Mapping[str, Any]) -> list[tuple[str, Any]]:
         """Those of the database; what the file declares since then wins."""
         return [(name, document) for name, document in documents.items() if not self.is_fixed(name)]
+
+
+def _told(name: str, error: IntermodelError) -> str:
+    """A problem in words, which are logged."""
+    log.error("deployment cannot be used", extra={"model": name, "reason": str(error)})
+    return str(error)
 
 
 def checked(form: type[Form], name: str, document: Mapping[str, Any]) -> Form:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol
 
 from intermodel.core import IntermodelError, Unavailable
@@ -11,6 +12,8 @@ from intermodel.gateway.cache import Kept
 
 class Books(Protocol):
     async def replayed(self, account: Account, kept: Kept, outcome: str) -> None: ...
+
+    def interrupted(self) -> IntermodelError | None: ...
 
 
 class Replay:
@@ -30,10 +33,18 @@ class Replay:
         kept.readers += 1
 
     async def read(self) -> bytes:
-        """The next bytes, b"" at the end. Raises what the answer itself broke off with."""
-        if await self._kept.more(self._read):
+        """The next bytes, b"" at the end. Raises what the answer itself broke off with, `Unavailable` on shutdown."""
+        try:
+            has_more = await self._kept.more(self._read)
+        except asyncio.CancelledError:
+            if (error := self._books.interrupted()) is None:
+                raise
+            await self._settle("broken")
+            raise error from None
+        if has_more:
             piece = self._kept.pieces[self._read]
             self._read += 1
+            self._account.gives(piece)
             if self._kept.whole and self._read == len(self._kept.pieces):
                 await self._settle("ok")
             return piece
@@ -57,5 +68,5 @@ class Replay:
     async def _settle(self, outcome: str) -> None:
         if not self._settled:
             self._settled = True
-            self._kept.readers -= 1
+            self._kept.leave()
             await self._books.replayed(self._account, self._kept, outcome)

@@ -11,6 +11,7 @@ from intermodel.gateway.account import Account
 from intermodel.gateway.asking import Asked
 from intermodel.gateway.cache import Cache, Kept
 from intermodel.gateway.pipe import Pipe, told_inside
+from intermodel.gateway.said import Said
 from intermodel.providers.answer import EVENTS
 
 LINGER_S = 0.2
@@ -68,12 +69,15 @@ class Reply:
         self.head = asked.head
         self._pending: asyncio.Future[bytes] | None = None
         self._late = ""
-        self.received = 0
-        """Events (about as many tokens) that came from it."""
+        self._said = Said(asked.spoken)
         self._meter = asked.meter
         self._waits = False
         """Whether the clock runs until the next event."""
-        self._tail = b""
+
+    @property
+    def received(self) -> int:
+        """About how many tokens came from it."""
+        return self._said.tokens
 
     @property
     def streamed(self) -> bool:
@@ -81,9 +85,12 @@ class Reply:
 
     def keep(self, cache: Cache, key: bytes, kept: Kept) -> None:
         """Give a copy of the answer to `kept`, from which equal calls are answered."""
-        self._keeping = cache, key, kept
-        self.survives = True
         kept.address, kept.media_type, kept.streamed = self.address, self.media_type, self.streamed
+        if self.pipe is None:  # it is here: nobody has to wait for its caller
+            cache.give(key, kept, self.head)
+        else:
+            self._keeping = cache, key, kept
+            self.survives = True
 
     @property
     def wanted_by_others(self) -> bool:
@@ -123,6 +130,7 @@ class Reply:
     async def _piece(self) -> bytes:
         if self.pipe is None:
             self._over = True
+            self.account.gives(self.head)
             await self._settle("ok")
             return self.head
         while True:
@@ -140,9 +148,9 @@ class Reply:
         if self._keeping is None:
             return
         cache, key, kept = self._keeping
-        if given:
-            kept.pieces.append(given)
-            kept.tell()
+        if given and not cache.add(key, kept, given):
+            self._keeping = None
+            return
         if error is not None or (self.settled and self.failed):
             self._keeping = None
             cache.failed(key, kept, error)
@@ -174,6 +182,7 @@ class Reply:
             if self._meter is not None:
                 await self._meter.pay(data)
             given = pipe.feed(data, raises=self.sent is not None)
+        self.account.gives(given)
         if pipe.broken is not None:
             return given
         if pipe.failed and (pipe.done or self._over):
@@ -183,12 +192,8 @@ class Reply:
         return given
 
     def _count(self, data: bytes) -> None:
-        """Note the events that begin in `data`, also where their name is cut in two. Comments are none."""
-        seen = self._tail + data
-        self._tail = seen[-4:]
-        events = seen.count(b"data:")
-        self.received += events
-        if events or self.media_type != EVENTS:
+        """Note what `data` says, and whether the wait for an event is over."""
+        if self._said.feed(data) or self.media_type != EVENTS:
             self._waits = False
 
     async def _read(self) -> bytes:
@@ -273,6 +278,7 @@ class Reply:
     async def close(self) -> None:
         """Stop the work upstream if it is not over (or let it drain), and settle the account. May be called twice."""
         if self.settled:
+            self._keep_no_more()  # it was left while its receipt was written
             await self.stop()
         elif not self.left:
             self.left = True
@@ -281,8 +287,12 @@ class Reply:
     async def drop(self) -> None:
         """Stop the work upstream, for nobody reads on."""
         await self.stop()
+        self._keep_no_more()
+        await self._settle("left")
+
+    def _keep_no_more(self) -> None:
+        """Those who wait for the same answer are not to wait any longer."""
         if self._keeping is not None:
             cache, key, kept = self._keeping
             self._keeping = None
             cache.failed(key, kept, None)
-        await self._settle("left")

@@ -70,6 +70,5 @@ def continued(call: Call, so_far: SoFar) -> Call:
     messages = [*body["messages"], {"role": "assistant", "content": so_far.text}]
     less = about_tokens(so_far.text)
     limits = {key: max(1, body[key] - less) for key in _LIMITS if isinstance(body.get(key), int)}
-    return replace(
-        call, kind=Kind.CHAT, body=body | {"messages": messages} | limits, needs=call.needs | {Capability.CONTINUES}
-    )
+    needs = call.needs | {Capability.CONTINUES}
+    return replace(call, kind=Kind.CHAT, body=body | {"messages": messages} | limits, needs=needs, size=0)

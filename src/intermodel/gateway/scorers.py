@@ -11,7 +11,6 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import orjson
-from jsonschema import Draft202012Validator, SchemaError, ValidationError
 
 from intermodel.core import Call, Invalid, Kind, Upstream
 from intermodel.protocols import Chunk, inbound, is_read, outbound
@@ -50,6 +49,8 @@ class KeepsSchema:
         schema = (wanted.get("json_schema") or {}).get("schema")
         if not isinstance(schema, dict) or message.get("tool_calls"):
             return None
+        from jsonschema import Draft202012Validator, SchemaError, ValidationError  # slow to import, and rarely needed
+
         try:
             Draft202012Validator(schema).validate(orjson.loads(message.get("content") or ""))
         except (ValidationError, orjson.JSONDecodeError):

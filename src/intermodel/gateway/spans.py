@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -27,10 +27,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from intermodel import __version__
+from intermodel.gateway.receipt import Heard
 from intermodel.settings import Deployment
-
-if TYPE_CHECKING:
-    from intermodel.gateway.telemetry import Heard
 
 Receipt = Mapping[str, Any]
 Attributes = dict[str, Any]

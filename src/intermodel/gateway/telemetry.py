@@ -14,12 +14,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter
 
 from intermodel.core import IntermodelError, Invalid, Upstream
+from intermodel.gateway.receipt import Heard
 from intermodel.providers import Http
 from intermodel.providers.http import Origin
 from intermodel.settings import Deployment
@@ -46,14 +46,6 @@ _AGAIN = frozenset({408, 429, 502, 503, 504})
 
 Declared = Callable[[], Mapping[str, Deployment]]
 Listener = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """A receipt, and what was declared of the addresses in it when it was written."""
-
-    receipt: Mapping[str, Any]
-    deployments: Mapping[str, Deployment]
 
 
 class Telemetry:

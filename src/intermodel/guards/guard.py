@@ -44,7 +44,7 @@ class StreamGuard(Protocol):
     """
 
     findings: list[Finding]
-    """What was found so far, with offsets within the whole text, in order."""
+    """What was found so far, also what is refused, with offsets within the whole text, in order."""
 
     def feed(self, piece: str) -> str:
         """What may be shown once `piece` has arrived. Raises `Refused` for a finding whose action is to refuse."""

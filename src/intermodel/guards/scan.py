@@ -113,6 +113,7 @@ class Scan:
         kind = hit.rule.kind
         action = self._guard.actions[kind] if kind else Action.ALLOW
         if action is Action.REFUSE and self._enforcing:
+            self.findings.append(Finding(kind, self._before + hit.start, self._before + hit.end, action))
             self._refused = refusal(self._guard.name, kind)
             self._text, self._view = "", b""
             raise self._refused

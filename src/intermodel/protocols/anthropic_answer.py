@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from intermodel.core import Upstream, Usage
+from intermodel.core import Upstream, Usage, countable, counted
 from intermodel.protocols.anthropic_thinking import blocks as thinking_blocks
 from intermodel.protocols.anthropic_thinking import sealed
 from intermodel.protocols.chat import as_promised, thought, usage_of_counts
@@ -37,14 +37,22 @@ _STOP = {
 
 
 def usage_of(usage: Body) -> Usage:
-    """What an answer used. Anthropic counts apart what came from its cache or went there; here they are parts."""
-    cached, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+    """What an answer used; all 0 where its numbers cannot be counts.
+
+    Anthropic counts apart what came from its cache or went there; here they are parts.
+    """
+    read, made = usage.get("input_tokens"), usage.get("output_tokens")
+    cached, written = usage.get("cache_read_input_tokens"), usage.get("cache_creation_input_tokens")
+    if not countable(read, made, cached, written):
+        return Usage()
+    cached, written = cached or 0, written or 0
+    details = usage.get("output_tokens_details")
     return Usage(
-        input=_count(usage, "input_tokens") + cached + written,
-        output=_count(usage, "output_tokens"),
+        input=(read or 0) + cached + written,
+        output=made or 0,
         cached_input=cached,
         cache_write=written,
-        reasoning=_count(usage.get("output_tokens_details") or {}, "thinking_tokens"),
+        reasoning=counted(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
     )
 
 
@@ -74,7 +82,7 @@ def usage_from_chat(usage: Body) -> Body:
 
 
 def _count(usage: Body, name: str) -> int:
-    return int(usage.get(name) or 0)
+    return counted(usage.get(name))
 
 
 def finish_of(stop_reason: str | None) -> str:

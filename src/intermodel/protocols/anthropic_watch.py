@@ -60,6 +60,10 @@ class MessagesWatch:
         self._tail = seen[max(start, len(seen) - _OVERLAP) :]
         return data
 
+    @property
+    def finished(self) -> bool:
+        return self.done or self._finished
+
     def end(self) -> bytes:
         missing = b""
         if _MARK.match(self._tail):  # a last event whose blank line was forgotten

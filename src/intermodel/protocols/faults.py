@@ -96,6 +96,14 @@ def told(error: Any) -> Upstream:
     message = str(said.get("message") or "no reason given")
     code, status = code_of(said), said.get("code")
     fault = fault_of(status if isinstance(status, int) else 200, code, message)
+    if fault is Fault.KEY:  # its words may hold the key
+        return Upstream(
+            "The upstream refused this node's own key.",
+            code="upstream_credentials",
+            hint="The token you sent to this node is fine; its operator must mend the key of that deployment.",
+            fault=fault,
+            retry_after_s=delay_of(said),
+        )
     return Upstream(
         f"The upstream told of an error: {message}",
         code=code or "upstream_error",

@@ -14,7 +14,7 @@ from array import array
 
 import orjson
 
-from intermodel.core import Fault, Upstream
+from intermodel.core import Fault, Upstream, countable, counted
 from intermodel.protocols.chat import as_promised, broken_off, chunk_of, parsed, usage_of_counts
 from intermodel.protocols.dialect import Body, Chunk
 from intermodel.protocols.faults import told
@@ -195,11 +195,14 @@ def _logprob(candidate: Body) -> Body:
 
 def _usage(found: Body) -> Body:
     """Thoughts are not among the candidates' tokens there; what tools gave is not among the prompt's."""
+    names = ("thoughtsTokenCount", "promptTokenCount", "toolUsePromptTokenCount", "candidatesTokenCount")
+    if not countable(*map(found.get, names)):
+        return usage_of_counts(0, 0)
     thoughts = found.get("thoughtsTokenCount") or 0
     usage = usage_of_counts(
         (found.get("promptTokenCount") or 0) + (found.get("toolUsePromptTokenCount") or 0),
         (found.get("candidatesTokenCount") or 0) + thoughts,
-        cached=found.get("cachedContentTokenCount") or 0,
+        cached=counted(found.get("cachedContentTokenCount")),
         reasoning=thoughts,
     )
     for details, name in (("promptTokensDetails", "prompt"), ("candidatesTokensDetails", "completion")):

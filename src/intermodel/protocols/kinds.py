@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from intermodel.core import Call, Kind, Usage
+from intermodel.core import Call, Kind, Usage, counted
 from intermodel.protocols import anthropic_answer, openai_watch, responses_watch
 from intermodel.protocols.anthropic import Messages
 from intermodel.protocols.anthropic_watch import MessagesWatch
@@ -35,6 +35,7 @@ _USAGE: dict[Kind, Callable[[dict[str, Any]], Usage]] = {
     Kind.MESSAGES: anthropic_answer.usage_of,
     Kind.RESPONSES: responses_watch.usage_of,
 }
+_TEXTS = frozenset({Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MESSAGES, Kind.RESPONSES})
 
 
 def inbound(kind: Kind) -> Inbound:
@@ -64,7 +65,13 @@ def watch_of(kind: Kind, call: Call, *, hide_usage: bool) -> Watch:
 def usage_in(kind: Kind, answer: Body) -> Usage | None:
     """What a whole answer says that it used."""
     usage = answer.get("usage")
-    return _USAGE.get(kind, openai_watch.usage_of)(usage) if isinstance(usage, dict) else None
+    if not isinstance(usage, dict):
+        return None
+    if kind not in _TEXTS and ("input_tokens" in usage or "output_tokens" in usage):
+        return responses_watch.usage_of(usage)  # images and transcriptions are counted in these words
+    if kind is Kind.RERANK and "prompt_tokens" not in usage:
+        return Usage(input=counted(usage.get("total_tokens")))
+    return _USAGE.get(kind, openai_watch.usage_of)(usage)
 
 
 def choices_of(call: Call) -> int:

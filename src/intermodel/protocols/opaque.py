@@ -11,6 +11,7 @@ class OpaqueWatch:
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.failed = False
+        self.finished = True
         self.done = False
         self._empty = True
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from intermodel.core import Upstream, Usage
+from intermodel.core import Upstream, Usage, countable, counted
 from intermodel.protocols.faults import told
 
 HEAD_BYTES = 256 * 1024
@@ -38,7 +38,7 @@ class OpenAIWatch:
     """Watches a stream of `choices` answers; with `hide_usage` the chunk that only reports usage is not passed on."""
 
     def __init__(self, choices: int = 1, *, hide_usage: bool = False) -> None:
-        self.usage: Usage | None = None
+        self._usage: Usage | None = None
         self.failed = False
         self.done = False
         self._unfinished = choices
@@ -64,12 +64,22 @@ class OpenAIWatch:
         elif 0 < len(self._usage_seen) < USAGE_BYTES:
             self._usage_seen += data
         self._last = seen[-_OVERLAP:]
-        if self.done:
-            self._settle()
         return self._shown(data) if self._hides else data
 
+    @property
+    def usage(self) -> Usage | None:
+        if self._usage_seen:
+            found = _usage_object(self._usage_seen)
+            self._usage = usage_of(found) if found is not None else self._usage
+            if self.done:  # nothing is to come
+                self._usage_seen = b""
+        return self._usage
+
+    @property
+    def finished(self) -> bool:
+        return self.done or self._unfinished <= 0
+
     def end(self) -> bytes:
-        self._settle()
         rest, self._held = self._held, b""
         if self.done or self.failed:
             return rest
@@ -77,11 +87,6 @@ class OpenAIWatch:
             self.done = True
             return _without_usage(rest) + b"data: [DONE]\n\n"
         raise Upstream("The upstream ended its stream in the middle of the answer.", code="upstream_broken")
-
-    def _settle(self) -> None:
-        found = _usage_object(self._usage_seen)
-        if found is not None:
-            self.usage = usage_of(found)
 
     def _shown(self, data: bytes) -> bytes:
         """Whole events only, without those that the client did not ask for."""
@@ -98,31 +103,29 @@ class OpenAIWatch:
 
 
 def usage_of(found: dict[str, Any]) -> Usage:
-    """`usage` of a chat completion, completion or embedding."""
+    """`usage` of a chat completion, completion or embedding; all 0 where its numbers cannot be counts."""
+    prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
+    if not countable(prompt, completion):
+        return Usage()
     if not (found.get("prompt_tokens_details") or found.get("completion_tokens_details")):
-        return Usage(_count(found, "prompt_tokens"), _count(found, "completion_tokens"))
+        return Usage(prompt or 0, completion or 0)
     read, made = _details(found, "prompt"), _details(found, "completion")
     return Usage(
-        input=_count(found, "prompt_tokens"),
-        output=_count(found, "completion_tokens"),
-        cached_input=_count(read, "cached_tokens"),
-        cache_write=_count(read, "cache_write_tokens"),
-        audio_input=_count(read, "audio_tokens"),
-        image_input=_count(read, "image_tokens"),
-        reasoning=_count(made, "reasoning_tokens"),
-        audio_output=_count(made, "audio_tokens"),
-        image_output=_count(made, "image_tokens"),
+        input=prompt or 0,
+        output=completion or 0,
+        cached_input=counted(read.get("cached_tokens")),
+        cache_write=counted(read.get("cache_write_tokens")),
+        audio_input=counted(read.get("audio_tokens")),
+        image_input=counted(read.get("image_tokens")),
+        reasoning=counted(made.get("reasoning_tokens")),
+        audio_output=counted(made.get("audio_tokens")),
+        image_output=counted(made.get("image_tokens")),
     )
 
 
 def _details(found: dict[str, Any], kind: str) -> dict[str, Any]:
     details = found.get(f"{kind}_tokens_details")
     return details if isinstance(details, dict) else {}
-
-
-def _count(found: dict[str, Any], key: str) -> int:
-    value = found.get(key)
-    return value if isinstance(value, int) and value > 0 else 0
 
 
 def events(data: bytes) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from intermodel.core import Usage
+from intermodel.core import Usage, countable, counted
 from intermodel.protocols.chat import broken_off, parsed
 from intermodel.protocols.dialect import Resumed
 from intermodel.protocols.faults import told
@@ -36,6 +36,10 @@ class ResponsesWatch:
         """The number of the last whole event that went by; -1 before the first."""
         numbers = _NUMBER.findall(self._whole)
         return int(numbers[-1]) if numbers else -1
+
+    @property
+    def finished(self) -> bool:
+        return self.done
 
     def begun(self, head: bytes) -> bool:
         for event in _events(head):
@@ -69,8 +73,9 @@ class ResponsesWatch:
                 continue
             self.failed = self.failed or kind in ("response.failed", "error")
             self.done = not self.failed
-            usage = (event.get("response") or {}).get("usage")
-            self.usage = usage_of(usage) if usage else self.usage
+            response = event.get("response")
+            usage = response.get("usage") if isinstance(response, dict) else None
+            self.usage = usage_of(usage) if isinstance(usage, dict) else self.usage
 
 
 def _end_of_events(data: bytes) -> int:
@@ -82,15 +87,27 @@ def _end_of_events(data: bytes) -> int:
 
 
 def usage_of(found: dict[str, Any]) -> Usage:
-    """`usage` of a response."""
-    read, made = found.get("input_tokens_details") or {}, found.get("output_tokens_details") or {}
+    """`usage` of a response, an image or a transcription; all 0 where its numbers cannot be counts."""
+    heard, said = found.get("input_tokens"), found.get("output_tokens")
+    if not countable(heard, said):
+        return Usage()
+    read, made = _details(found, "input"), _details(found, "output")
     return Usage(
-        input=found.get("input_tokens") or 0,
-        output=found.get("output_tokens") or 0,
-        cached_input=read.get("cached_tokens") or 0,
-        cache_write=read.get("cache_write_tokens") or 0,
-        reasoning=made.get("reasoning_tokens") or 0,
+        input=heard or 0,
+        output=said or 0,
+        cached_input=counted(read.get("cached_tokens")),
+        cache_write=counted(read.get("cache_write_tokens")),
+        audio_input=counted(read.get("audio_tokens")),
+        image_input=counted(read.get("image_tokens")),
+        reasoning=counted(made.get("reasoning_tokens")),
+        audio_output=counted(made.get("audio_tokens")),
+        image_output=counted(made.get("image_tokens")),
     )
+
+
+def _details(found: dict[str, Any], kind: str) -> dict[str, Any]:
+    details = found.get(f"{kind}_tokens_details")
+    return details if isinstance(details, dict) else {}
 
 
 def resumed(seen: bytes) -> Resumed | None:

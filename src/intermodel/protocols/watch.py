@@ -10,8 +10,14 @@ from intermodel.core import Usage
 class Watch(Protocol):
     """One stream of one protocol. Searches bytes; parses only the few events that it must understand."""
 
-    usage: Usage | None
-    """What the upstream reported so far; complete after `end`."""
+    @property
+    def usage(self) -> Usage | None:
+        """What the upstream reported so far; complete after `end`."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model has said all, so that the usage reported is that of the whole answer."""
+
     failed: bool
     """Whether the upstream told of an error inside the stream (after it had begun)."""
 

@@ -2,18 +2,22 @@
 
 A name that resolves to a private address could be an attacker's name for a machine in this network, so a host
 name must resolve to public addresses unless the deployment says `private = true`. An address written out, or
-`localhost`, is what the operator meant. Cloud metadata services (link-local) are never reached.
+`localhost`, is what the operator meant. Link-local addresses, and the others at which clouds are known to tell machines
+their credentials, are never called; a cloud of its own may have one that is not among them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import time
 from typing import Any
 
 from intermodel.core import Upstream
+
+log = logging.getLogger(__name__)
 
 REMEMBERED_S = 20.0
 """How long the addresses of a name are used before it is looked up again."""
@@ -29,8 +33,17 @@ _SPECIAL = tuple(map(ipaddress.ip_network, (
 )))  # fmt: skip
 _NEVER = tuple(map(ipaddress.ip_network, (
     "169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "ff00::/8", "255.255.255.255/32",
+    "fd00:ec2::/32",  # AWS: fd00:ec2::254 and its neighbours
+    "fd20:ce::254/128",  # Google Cloud
+    "100.100.100.200/32",  # Alibaba Cloud
+    "192.0.0.192/32",  # Oracle Cloud
+    "168.63.129.16/32",  # Azure
 )))  # fmt: skip
 _CARRIES_V4 = ipaddress.ip_network("64:ff9b::/96")  # NAT64, RFC 6052
+_MAY_CARRY_V4 = ipaddress.ip_network("64:ff9b:1::/48")  # NAT64 with a prefix of the network's own, RFC 8215
+_COMPATIBLE = ipaddress.ip_network("::/96")  # RFC 4291, 2.5.5.1; deprecated
+_PLACES = ((6, 7, 9, 10), (7, 9, 10, 11), (9, 10, 11, 12), (12, 13, 14, 15))
+"""Where the bytes of the IPv4 address lie behind prefixes of 48, 56, 64 and 96 bits (RFC 6052, 2.2)."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Found = tuple[int, tuple[Any, ...]]
@@ -52,9 +65,22 @@ def unmapped(address: Address) -> Address:
 def reachable(address: Address, *, private: bool) -> bool:
     """Whether this node may connect to `address`."""
     address = unmapped(address)
-    if any(address.version == net.version and address in net for net in _NEVER):
+    if any(_among(one, _NEVER) for one in (address, *_perhaps(address))):
         return False
-    return private or not any(address.version == net.version and address in net for net in _SPECIAL)
+    return private or not _among(address, _SPECIAL)
+
+
+def _among(address: Address, networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]) -> bool:
+    return any(address.version == net.version and address in net for net in networks)
+
+
+def _perhaps(address: Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses that it may stand for, where only the network knows how long its prefix is."""
+    if address.version == 4 or address in _COMPATIBLE:
+        return [ipaddress.IPv4Address(address.packed[-4:])]
+    if address not in _MAY_CARRY_V4:
+        return []
+    return [ipaddress.IPv4Address(bytes(address.packed[place] for place in places)) for places in _PLACES]
 
 
 def written(host: str) -> Address | None:
@@ -80,9 +106,11 @@ class Names:
         found = [(family, address) for family, _, _, _, address in await self._look_up(host, port)]
         allowed = [(f, a) for f, a in found if reachable(ipaddress.ip_address(a[0]), private=private)]
         if not allowed:
+            # not for callers: names and addresses of a network are its operator's
+            log.warning("an address is not called", extra={"host": host, "found": [a[0] for _, a in found]})
             raise Upstream(
-                f"{host} resolves to {found[0][1][0] if found else 'nothing'}, an address this node does not call.",
-                hint="If that server is meant, add 'private = true' to the deployment.",
+                "Its host name leads to an address this node does not call.",
+                hint="Its operator finds the address in the log. If it is meant: 'private = true' in the deployment.",
                 code="address_refused",
             )
         return allowed

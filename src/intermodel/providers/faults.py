@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
 from intermodel.core import Fault, Upstream
 from intermodel.protocols.faults import code_of, delay_of, error_object, fault_of
 from intermodel.providers.http import Response
@@ -38,6 +41,15 @@ def failed(name: str, response: Response, body: bytes) -> Upstream:
 
 
 def _seconds(header: str | None) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); the date form is left to the node's own back-off."""
-    digits = (header or "").strip()
-    return min(float(digits), LONGEST_PAUSE_S) if digits.isascii() and digits.isdigit() else None
+    """Retry-After in seconds: RFC 9110, 10.2.3 has a number of them and a date. A date that is past says nothing."""
+    said = (header or "").strip()
+    if said.isascii() and said.isdigit():
+        return min(float(said), LONGEST_PAUSE_S)
+    try:
+        moment = parsedate_to_datetime(said)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:  # "-0000": a time in UTC (RFC 5322, 3.3)
+        moment = moment.replace(tzinfo=UTC)
+    left = (moment - datetime.now(UTC)).total_seconds()
+    return min(left, LONGEST_PAUSE_S) if left > 0 else None

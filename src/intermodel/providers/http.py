@@ -268,7 +268,7 @@ def broken(name: str, error: BaseException) -> Upstream:
         return Upstream(f"{name} broke off the connection{how}.", code="upstream_broken")
     if isinstance(error, ssl.SSLError):
         return Upstream(
-            f"{name} could not be reached securely: {getattr(error, 'verify_message', '') or _reason(error)}.",
+            f"{name} could not be reached securely: {_reason(error)}.",
             code="upstream_tls",
             hint="Is its base_url right? A certificate of your own authority is trusted through SSL_CERT_FILE.",
         )
@@ -282,6 +282,11 @@ def broken(name: str, error: BaseException) -> Upstream:
 
 
 def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's `WRONG_VERSION_NUMBER`, in small letters; what is no OpenSSL error speaks for itself."""
+    """OpenSSL's `WRONG_VERSION_NUMBER`, in small letters; what is no OpenSSL error speaks for itself.
+
+    Of a certificate that is for another host it says no more: the host's name is not for callers.
+    """
+    if verified := getattr(error, "verify_message", ""):
+        return str(verified).partition(", certificate is not valid for")[0]
     reason: str | None = getattr(error, "reason", None)
     return reason.replace("_", " ").lower() if reason else error.strerror or str(error)

@@ -14,6 +14,9 @@ from intermodel.providers.faults import failed
 from intermodel.providers.http import Http, Origin
 from intermodel.settings import Deployment
 
+_NEW_NAME = ("openai.com", "azure.com")
+"""Ends of the hosts that know `max_completion_tokens`. Many others silently ignore it, and know `max_tokens` alone."""
+
 _KINDS = frozenset(Kind) - {Kind.MESSAGES, Kind.RESPONSES}
 
 
@@ -26,14 +29,18 @@ class OpenAI:
         self._http = http
         self._origin = Origin(deployment.base_url, private=deployment.private)
         self._silence_s = deployment.timeout_s
+        self._knows_new_name = (deployment.host or "").endswith(_NEW_NAME)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._json = {"Content-Type": JSON, **self._headers}
 
     async def call(self, call: Call, model: str) -> Answer:
-        body, headers = orjson.dumps(call.body | {"model": model}), self._json
+        said = call.body | {"model": model}
+        if "max_completion_tokens" in said and not self._knows_new_name and call.kind is Kind.CHAT:
+            said.setdefault("max_tokens", said.pop("max_completion_tokens"))
+        body, headers = orjson.dumps(said), self._json
         if call.upload:
             boundary = secrets.token_hex(16)
-            body = form_data(call.body | {"model": model}, call.upload, boundary)
+            body = form_data(said, call.upload, boundary)
             headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", **self._headers}
         response = await self._http.post(
             self._origin,

@@ -151,8 +151,6 @@ class Deployment(Table):
     """What the model can do. Empty: unknown, and nothing is refused for it but `continues`, which must be stated."""
     region: str = Field("", max_length=64)
     """Where it runs, as you name places (`eu`, `DE`, `us-east-1`); routes can demand one."""
-    record: str = Field("", max_length=200)
-    """Address of the model whose record tells licence, openness and tier. Empty: the deployment's own name."""
     price: Price | None = None
     """What it charges. None: looked up in the public list (genai-prices) by server and model."""
     rate: Rate = Rate()
@@ -267,7 +265,7 @@ class Receipts(Table):
     """The account of every call: `[receipts]`."""
 
     store_content: bool = False
-    """Keep prompts and answers with the receipts. Off: neither is written anywhere."""
+    """Keep prompts and answers with the receipts, up to 256 KiB of each. Off: neither is written anywhere."""
     sync: Literal["commit", "power"] = "commit"
     """`commit`: an answer's last byte waits until its receipt is safe from `kill -9`; `power`: from a power cut too."""
     backlog: int = Field(1_000_000, ge=1000)
@@ -334,7 +332,9 @@ class Limits(Table):
     head_s: float = Field(30, gt=0)
     """Longest time a connection may take to send the head of its request."""
     client_silence_s: float = Field(60, gt=0)
-    """Longest time a client may leave an answer unread before it counts as gone."""
+    """Longest time a client may leave an answer unread, or its body unsent, before it counts as gone."""
+    body_s: float = Field(300, gt=0)
+    """Longest time for a whole body of a caller who is known; one who is not has `head_s` for it."""
     connections: int = Field(4096, ge=1)
     """Connections open at once; more are turned away."""
     choices: int = Field(8, ge=1, le=128)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 
+from intermodel.accounts import in_anthropic_words
 from intermodel.core import Kind
 from intermodel.gateway import Gateway
 from intermodel.settings import Limits
 from intermodel.web.anthropic_requests import call_of
 from intermodel.web.auth import Auth
-from intermodel.web.http import Receive, Scope, Send, parse_object, read_body, respond
+from intermodel.web.exchange import Adapted, Exchange
+from intermodel.web.http import Receive, Scope, Send, parse_object
 
 
 class CountTokens:
@@ -21,10 +25,21 @@ class CountTokens:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The path as an ASGI application."""
+        await self.serve(Adapted(scope, receive, send))
+
+    async def serve(self, exchange: Exchange) -> None:
+        scope = exchange.scope
         scope["protocol"] = Kind.MESSAGES
-        scope["caller"] = (await self._auth.caller(scope)).token_id
-        body = await read_body(scope, receive, self._limits.body_bytes)
+        caller = await self._auth.caller(scope)
+        scope["caller"] = caller.token_id
+        body = await exchange.body(self._limits.body_bytes)
         call = call_of(parse_object(body), request_id=scope["request_id"], size=len(body), counting=True)
-        counted, is_estimated = await self._gateway.count_tokens(call)
-        headers = [(b"x-intermodel-estimated", b"true")] if is_estimated else []
-        await respond(send, 200, orjson.dumps({"input_tokens": counted}), b"application/json", headers)
+        with exchange:
+            counted = await self._gateway.count_tokens(call, caller)
+            fields = [(b"content-type", b"application/json"), *in_anthropic_words(counted.headers, datetime.now(UTC))]
+            if counted.is_estimated:
+                fields.append((b"x-intermodel-estimated", b"true"))
+            await exchange.answer(200, fields, orjson.dumps({"input_tokens": counted.tokens}))
+        if exchange.left:
+            scope["left"] = True

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, FailFast, Field, ValidationError
 
 from intermodel.core import Call, Capability, Invalid, Kind
 from intermodel.web.openai_requests import MODEL_LENGTH, Whole
+from intermodel.web.requests import Open, explained
 
 _TEXTS = frozenset({"text"})
 _BY_ROLE = {
@@ -31,10 +32,6 @@ _REQUIRED = {
 """The field without which a block of this type says nothing, and its kind."""
 _SOURCES = {"base64": ("data", "media_type"), "url": ("url",), "file": ("file_id",), "text": ("data",)}
 _WORDS: dict[type, str] = {str: "a string", dict: "an object"}
-
-
-class _Open(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
 
 def _content(content: Any) -> Any:
@@ -100,7 +97,7 @@ def _listed(given: Any) -> Any:
     return [] if given is None else given
 
 
-class _Message(_Open):
+class _Message(Open):
     role: Literal["user", "assistant", "system"]
     content: Annotated[Any, AfterValidator(_content)]
 
@@ -111,46 +108,46 @@ def _turn(message: _Message) -> _Message:
     return message
 
 
-class _Tool(_Open):
+class _Tool(Open):
     name: Annotated[str, Field(min_length=1, max_length=128)]
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
 
 
-class _ToolChoice(_Open):
+class _ToolChoice(Open):
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
 
 
-class _Format(_Open):
+class _Format(Open):
     type: str
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
 
 
-class _OutputConfig(_Open):
+class _OutputConfig(Open):
     effort: str | None = None
     format: _Format | None = None
 
 
-class _Thinking(_Open):
+class _Thinking(Open):
     type: str
     budget_tokens: Annotated[Whole, Field(ge=1)] | None = None
 
 
-class _Metadata(_Open):
+class _Metadata(Open):
     user_id: str | None = None
 
 
-class _Conversation(_Open):
+class _Conversation(Open):
     """What a request has whose tokens are only counted."""
 
     model: Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
     # FailFast: a million wrong messages are one mistake to tell, not a million to collect
     messages: Annotated[list[Annotated[_Message, AfterValidator(_turn)]], Field(min_length=1), FailFast()]
     system: Annotated[Any, BeforeValidator(_system)] = None
-    tools: Annotated[list[_Tool], FailFast(), BeforeValidator(_listed)] = []
+    tools: Annotated[list[_Tool], FailFast(), BeforeValidator(_listed)] = Field(default_factory=list)
     tool_choice: _ToolChoice | None = None
     thinking: _Thinking | None = None
     output_config: _OutputConfig | None = None
@@ -172,7 +169,7 @@ def call_of(body: dict[str, Any], *, request_id: str = "", size: int = 0, counti
     try:
         form = (_Conversation if counting else _Request).model_validate(body)
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, "Anthropic") from None
     _check_tools(form)
     _check_format(form)
     return Call(
@@ -232,12 +229,3 @@ def _shows_image(content: Any) -> bool:
     blocks = content if isinstance(content, list) else ()
     inner = (one for block in blocks if block["type"] == "tool_result" for one in block.get("content") or ())
     return any(isinstance(block, dict) and block["type"] == "image" for block in (*blocks, *inner))
-
-
-def _explained(error: ValidationError) -> Invalid:
-    """The first mistake, in words, with the path of its field."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    param = ".".join(map(str, first["loc"]))
-    said = first["msg"].removeprefix("Value error, ")
-    said = "this field is missing" if first["type"] == "missing" else said[0].lower() + said[1:]
-    return Invalid(f"'{param}': {said}.", hint="See the API reference of Anthropic for its form.", param=param)

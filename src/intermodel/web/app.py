@@ -63,11 +63,12 @@ def build_app(services: Services) -> Guard:
     limits, auth, gateway = services.settings.limits, services.auth, services.gateway
     health = Health(gateway, services.database, services.engines, auth)
     calls = {f"/v1/{kind.value}": Calls(kind, gateway, auth, limits) for kind in Kind}
+    counting = CountTokens(gateway, auth, limits)
     models = Models(gateway, auth)
     router = Router(
         routes=[
             *[Route(path, one, methods=["POST"]) for path, one in calls.items()],
-            Route("/v1/messages/count_tokens", CountTokens(gateway, auth, limits), methods=["POST"]),
+            Route("/v1/messages/count_tokens", counting, methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
             Route("/v1/models/{address:path}", models, methods=["GET"]),
             *api_routes(limits, gateway, auth, services.tokens),
@@ -77,7 +78,7 @@ def build_app(services: Services) -> Guard:
             *page_routes(services.settings, gateway, services.engines, auth, services.tokens, health),
         ]
     )
-    lane = {path: one.serve for path, one in calls.items()}
+    lane = {path: one.serve for path, one in calls.items()} | {"/v1/messages/count_tokens": counting.serve}
     return Guard(router, host_names(services.settings), lane, services.tell)
 
 

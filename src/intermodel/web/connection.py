@@ -2,7 +2,7 @@
 
 uvicorn accepts connections, and stops them. Requests to the paths of the `lane` are answered without ASGI between; all
 others go to the ASGI application (`asgi.py`). What a client can make us hold is bounded: connections, the size and the
-time of a head, bodies that nobody reads yet, requests ahead of their turn, answers that are not read.
+time of a head, the time of a body, bodies that nobody reads yet, requests ahead of their turn, unread answers.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ AHEAD_MOST = 64
 _EMPTY = b"connection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + _EMPTY
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n" + _EMPTY
+_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + _EMPTY
 _BAD = b"HTTP/1.1 400 Bad Request\r\n" + _EMPTY
 
 
@@ -72,6 +73,10 @@ class Connection(asyncio.Protocol):
         self._in_head = True
         self._head_bytes = 0
         self._piece_bytes = 0
+        self._body_began = 0.0
+        """When the body began for which the client is waited; later by the time in which nobody read it."""
+        self._body_moved = 0.0
+        self._paused_at = 0.0
         self._due = math.inf
         self._rings = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -128,6 +133,9 @@ class Connection(asyncio.Protocol):
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.head_bytes:
                 self._refuse(_TOO_LARGE)
+        elif self._coming is not None:
+            self._body_moved = self._loop.time()
+            self._await_body()
 
     def pause_writing(self) -> None:
         self.is_full = True
@@ -176,6 +184,7 @@ class Connection(asyncio.Protocol):
         else:
             scope |= {"path": self._url.decode(), "query_string": b""}
         self._coming = wire = Wire(self, scope, serve)
+        self._body_began = self._loop.time()
         wire.is_last = version != "1.1" or not self._parser.should_keep_alive()
         if self._current is None:
             self._start(wire)
@@ -190,6 +199,8 @@ class Connection(asyncio.Protocol):
         if self._coming is not None:
             self._coming.complete()
             self._coming = None
+            if self._accepts:
+                self._due = math.inf
 
     # what exchanges ask of it
 
@@ -208,12 +219,17 @@ class Connection(asyncio.Protocol):
     def pause_reading(self) -> None:
         if not self._paused and not self._transport.is_closing():
             self._paused = True
+            self._paused_at = self._loop.time()
             self._transport.pause_reading()
+            self._await_body()
 
     def resume_reading(self) -> None:
         if self._paused and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
+            self._body_moved = self._loop.time()
+            self._body_began += self._body_moved - max(self._paused_at, self._body_began)
+            self._await_body()
 
     def future(self) -> asyncio.Future[None]:
         return self._loop.create_future()
@@ -247,6 +263,9 @@ class Connection(asyncio.Protocol):
 
     def _start(self, wire: Wire) -> None:
         self._current = wire
+        if wire is self._coming:  # until its turn it was not waited for
+            self._body_began = self._body_moved = self._loop.time()
+            self._await_body()
         wire.task = self._loop.create_task(self._run(wire))
         self._server.tasks.add(wire.task)
 
@@ -301,6 +320,19 @@ class Connection(asyncio.Protocol):
             self._ahead.clear()
         self._coming = None
 
+    def _await_body(self) -> None:
+        """Have the timer ring when the client has been silent for too long, or its body takes too long."""
+        if self._accepts and self._coming is not None:
+            left = self._body_left(self._coming) if self._coming is self._current and not self._paused else math.inf
+            if left < math.inf:
+                self._close_after(left)
+            else:
+                self._due = math.inf
+
+    def _body_left(self, wire: Wire) -> float:
+        whole_s = self._limits.body_s if "caller" in wire.scope else self._limits.head_s  # nobody knows who that is
+        return min(self._body_moved + self._limits.client_silence_s, self._body_began + whole_s) - self._loop.time()
+
     def _close_after(self, seconds: float) -> None:
         """Close the connection, unless a request comes before that. One timer rings for all that is waited for."""
         self._due = self._loop.time() + seconds
@@ -313,7 +345,14 @@ class Connection(asyncio.Protocol):
     def _ring(self) -> None:
         self._timer = None
         left = self._due - self._loop.time()
-        if left <= 0:
+        if left <= 0 and self._coming is not None and self._accepts:
+            if self._body_left(self._coming) > 0:  # the caller has become known meanwhile
+                self._await_body()
+            elif self._coming.status:  # who answers already may wait for more of it
+                self._transport.close()
+            else:
+                self._refuse(_SLOW)
+        elif left <= 0:
             self._transport.close()
         elif left < math.inf:
             self._close_after(left)

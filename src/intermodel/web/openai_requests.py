@@ -8,16 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, FailFast, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, FailFast, Field, ValidationError
 
 from intermodel.core import Call, Capability, Invalid, Kind
+from intermodel.web.requests import Open, explained
 
 MODEL_LENGTH = 512
 """Longest name of a model, in characters."""
-
-
-class _Open(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
 
 def _whole_number(value: Any) -> Any:
@@ -66,31 +63,31 @@ def _are_tokens(given: Any) -> bool:
 Whole = Annotated[int, BeforeValidator(_whole_number)]
 
 
-class _Message(_Open):
+class _Message(Open):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Annotated[Any, AfterValidator(_content)] = None
 
 
-class _Function(_Open):
+class _Function(Open):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")]
     parameters: dict[str, Any] | None = None
 
 
-class _JsonSchema(_Open):
+class _JsonSchema(Open):
     name: str
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
 
 
-class _ResponseFormat(_Open):
+class _ResponseFormat(Open):
     type: str
     json_schema: _JsonSchema | None = None
 
 
-class _StreamOptions(_Open):
+class _StreamOptions(Open):
     include_usage: bool | None = None
 
 
-class _Sampling(_Open):
+class _Sampling(Open):
     model: Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -110,6 +107,8 @@ class _Chat(_Sampling):
     messages: Annotated[list[_Message], Field(min_length=1), FailFast()]
     max_completion_tokens: Annotated[Whole, Field(ge=1)] | None = None
     tools: list[Any] | None = None
+    functions: list[Any] | None = None
+    """The form of `tools` before there were others than functions."""
     tool_choice: Any = None
     response_format: _ResponseFormat | None = None
     logprobs: bool | None = None
@@ -121,14 +120,14 @@ class _Completion(_Sampling):
     logprobs: Annotated[Whole, Field(ge=0, le=20)] | None = None
 
 
-class _Embedding(_Open):
+class _Embedding(Open):
     model: Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
     input: Annotated[Any, AfterValidator(_texts)]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[Whole, Field(ge=1)] | None = None
 
 
-_FORM: dict[Kind, type[_Open]] = {Kind.CHAT: _Chat, Kind.COMPLETION: _Completion, Kind.EMBEDDING: _Embedding}
+_FORM: dict[Kind, type[Open]] = {Kind.CHAT: _Chat, Kind.COMPLETION: _Completion, Kind.EMBEDDING: _Embedding}
 _OWN_NEED = {Kind.CHAT: Capability.CHAT, Kind.COMPLETION: Capability.COMPLETION, Kind.EMBEDDING: Capability.EMBEDDING}
 
 
@@ -196,7 +195,7 @@ def examined(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: 
     try:
         form = _FORM[kind].model_validate(body)
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, "OpenAI") from None
     if isinstance(form, _Sampling) and form.n and form.n > max_choices:
         raise Invalid(
             f"'n' is {form.n}; this node gives at most {max_choices} answers to one request.",
@@ -265,7 +264,7 @@ def _function_name(place: str, tool: Any) -> str | None:
     try:
         return _Function.model_validate(tool["function"]).name
     except ValidationError as error:
-        raise _explained(error, f"{place}.function.") from None
+        raise explained(error, "OpenAI", f"{place}.function.") from None
 
 
 def _named_function(choice: Any) -> str | None:
@@ -283,13 +282,13 @@ def _named_function(choice: Any) -> str | None:
     return name
 
 
-def _needs(kind: Kind, form: _Open) -> set[Capability]:
+def _needs(kind: Kind, form: Open) -> set[Capability]:
     needs = {_OWN_NEED[kind]}
     if isinstance(form, _Completion) and form.logprobs:
         needs.add(Capability.LOGPROBS)
     if not isinstance(form, _Chat):
         return needs
-    if form.tools:
+    if form.tools or form.functions:
         needs.add(Capability.TOOLS)
     if form.logprobs:
         needs.add(Capability.LOGPROBS)
@@ -299,14 +298,3 @@ def _needs(kind: Kind, form: _Open) -> set[Capability]:
     if any(part["type"] == "image_url" for part in parts):
         needs.add(Capability.VISION)
     return needs
-
-
-def _explained(error: ValidationError, place: str = "") -> Invalid:
-    """The first mistake, in words, with the path of its field below `place`."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    param = (place + ".".join(map(str, first["loc"]))).rstrip(".")
-    said = first["msg"].removeprefix("Value error, ")
-    said = said[0].lower() + said[1:]
-    if first["type"] == "missing":
-        said = "this field is missing"
-    return Invalid(f"'{param}': {said}.", hint="See the API reference of OpenAI for its form.", param=param)

@@ -11,7 +11,8 @@ from pydantic import Field, ValidationError
 
 from intermodel.core import Call, Capability, Invalid, Kind
 from intermodel.protocols.responses_request import LOGPROBS, check_stateless
-from intermodel.web.openai_requests import MODEL_LENGTH, Whole, _explained, _Open
+from intermodel.web.openai_requests import MODEL_LENGTH, Whole
+from intermodel.web.requests import Open, explained
 
 _TEXT_OR_LIST = (str, list)
 _FIELDS: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -29,28 +30,28 @@ _ROLES = ("user", "assistant", "system", "developer")
 _HINT = "See the API reference of OpenAI for its form."
 
 
-class _Format(_Open):
+class _Format(Open):
     type: str
     name: str | None = None
     schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None
 
 
-class _Text(_Open):
+class _Text(Open):
     format: _Format | None = None
 
 
-class _Tool(_Open):
+class _Tool(Open):
     type: str
     name: Annotated[str | None, Field(pattern=r"^[A-Za-z0-9_.-]{1,128}$")] = None
     parameters: dict[str, Any] | None = None
 
 
-class _Reasoning(_Open):
+class _Reasoning(Open):
     effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
 
-class _Responses(_Open):
+class _Responses(Open):
     model: Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
     input: Any
     instructions: str | None = None
@@ -78,7 +79,7 @@ def call_of(body: dict[str, Any], *, request_id: str = "", size: int = 0) -> Cal
     try:
         form = _Responses.model_validate(body)
     except ValidationError as error:
-        raise _explained(error) from None
+        raise explained(error, "OpenAI") from None
     _check_input(form.input)
     check_stateless(body)
     _check(form)

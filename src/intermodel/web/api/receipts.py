@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +15,6 @@ from intermodel.web.api.forms import Form, Line, Moment, dollars
 from intermodel.web.api.operation import Asked, Operation
 
 _ID = r"[0-9A-HJKMNP-TV-Z]{26}"
-_RATED = 10_000
-"""Receipts of which it is remembered that their answers were rated."""
 
 
 class Wanted(Form):
@@ -62,6 +59,8 @@ class ReceiptState(BaseModel):
     spent: int = 0
     wasted: int = 0
     budgets: list[dict[str, Any]] = []
+    quality: float | None = None
+    """How good its answer was found, from 0 to 1; null where nobody said."""
     dollars: dict[str, str]
     """`reserved`, `spent` and `wasted`. Attempts and budgets have one of their own."""
 
@@ -91,7 +90,6 @@ class Receipts:
     def __init__(self, gateway: Gateway) -> None:
         self._receipts = gateway.accounts.receipts
         self._health = gateway.health
-        self._rated: OrderedDict[str, None] = OrderedDict()
 
     def operations(self) -> list[Operation]:
         one, rating = "/receipts/{id}", "/receipts/{id}/quality"
@@ -102,12 +100,12 @@ class Receipts:
         ]
 
     async def all(self, asked: Asked) -> dict[str, Any]:
-        """List receipts, newest first. A plain token sees its own."""
+        """List receipts, newest first, without what was asked and answered. A plain token sees its own."""
         wanted: Wanted = asked.query
         found = filter_of(wanted, asked.caller)
         receipts = await self._receipts.list(found, wanted.limit, wanted.before or "") if found else []
         rest = len(receipts) == wanted.limit
-        return {"data": [told(receipt) for receipt in receipts], "next": receipts[-1]["id"] if rest else None}
+        return {"data": [_listed(receipt) for receipt in receipts], "next": receipts[-1]["id"] if rest else None}
 
     async def get(self, asked: Asked) -> dict[str, Any]:
         """Tell one receipt. Its id is in the header x-intermodel-receipt of the answer."""
@@ -119,11 +117,8 @@ class Receipts:
         address = receipt.get("answered")
         if not address:
             raise Conflict("Nobody answered that call.", hint="Rate an answer.", code="nothing_to_rate")
-        if receipt["id"] in self._rated:
+        if not await self._receipts.rate(receipt["id"], asked.body.value):
             raise Conflict("That answer was rated.", hint="Rate another.", code="already_rated")
-        self._rated[receipt["id"]] = None
-        if len(self._rated) > _RATED:
-            self._rated.popitem(last=False)
         self._health.judged(address, asked.body.value)
         return Rated(address=address, quality=self._health.standing(address).quality or 0.0)
 
@@ -146,6 +141,10 @@ def filter_of(wanted: Any, caller: Caller) -> Filter | None:
         given["token"] = caller.token_id
     since, until = getattr(wanted, "since", None), getattr(wanted, "until", None)
     return Filter(**given, since=since and since.timestamp(), until=until and until.timestamp())
+
+
+def _listed(receipt: dict[str, Any]) -> dict[str, Any]:
+    return told({name: value for name, value in receipt.items() if name != "content"})
 
 
 def told(receipt: dict[str, Any]) -> dict[str, Any]:
