@@ -285,7 +285,7 @@ class Budgets:
     def carry(self, segment: int) -> None:
         """Write the calls in progress that stand in the journal up to `segment` once more, at its end."""
         for tab in self._tabs.values():
-            if tab.segment <= segment:
+            if 0 < tab.segment <= segment:  # 0: nothing is set aside for it yet
                 self._write(tab)
 
     async def tend(self) -> None:

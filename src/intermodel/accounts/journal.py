@@ -162,13 +162,16 @@ class Journal:
 
     def read(self, start: Position, limit: int = 1024**2) -> list[Entry]:
         """The lines from `start` on: some `limit` bytes of them, but at least one where there is one."""
+        found: list[Entry] = []
         for segment in (number for number in self.segments() if number >= start.segment):
             offset = start.offset if segment == start.segment else 0
-            while lines := self._lines(segment, offset, limit):
-                if entries := list(_parsed(lines, segment, offset)):
-                    return entries
+            while (limit > 0 or not found) and (lines := self._lines(segment, offset, max(limit, 4096))):
+                found += _parsed(lines, segment, offset)
                 offset += len(lines)
-        return []
+                limit -= len(lines)
+            if limit <= 0 and found:
+                break
+        return found
 
     def _lines(self, segment: int, offset: int, limit: int) -> bytes:
         """Whole lines, as they lie in the file; a torn end is not one."""
