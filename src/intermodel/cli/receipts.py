@@ -136,7 +136,8 @@ def _facts(receipt: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if receipt.get("budgets"):
         yield "budgets", ", ".join(f"{b['budget']} ({b['window']}) ${b['dollars']}" for b in receipt["budgets"])
     if energy := receipt.get("energy"):
-        yield "energy", _words(energy) if isinstance(energy, dict) else str(energy)
+        between = f"{energy['joules_low']:.3g} to {energy['joules_high']:.3g}"
+        yield "energy", f"{energy['joules']:.3g} J ({between}), {energy['grams']:.3g} g CO2e, {energy['method']}"
     if receipt.get("guards"):
         yield "guards", ", ".join(f"{g['count']} {g['kind']}" for g in receipt["guards"])
     if receipt.get("cache"):

@@ -109,6 +109,6 @@ def refusal(guard: str, kind: str) -> Refused:
     """The error that names the guard and the kind of what was found, and not its value."""
     return Refused(
         f"The guard '{guard}' found something of the kind '{kind}' and lets none pass.",
-        hint="Take it out and try again; the node's operator sets what is guarded.",
+        hint="If it is in the request, take it out; the node's operator sets what is guarded.",
         code="guard_refused",
     )

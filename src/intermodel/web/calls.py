@@ -102,7 +102,9 @@ async def _stream(reply: Reply | Replay, kind: Kind, exchange: Exchange) -> None
 
 
 def _fields(reply: Reply | Replay, kind: Kind) -> Fields:
-    about = ((b"x-intermodel-model", reply.address.encode()), (b"x-intermodel-receipt", reply.id.encode()))
+    about: Fields = ((b"x-intermodel-model", reply.address.encode()), (b"x-intermodel-receipt", reply.id.encode()))
+    if isinstance(reply, Replay):
+        about = (*about, (b"x-intermodel-cache", b"hit"))
     if not reply.headers:
         return about
     limits = in_anthropic_words(reply.headers, datetime.now(UTC)) if kind is Kind.MESSAGES else reply.headers
