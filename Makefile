@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))  # tests wait more than they work
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
 .PHONY: up setup setup-dev test check fix bench browser slow docs faults lock help pebble pebble-check pebble-setup clean
@@ -30,7 +31,7 @@ $(VENV)/.dev: $(VENV)/.node requirements/dev.lock
 	@touch $@
 
 test: setup-dev  ## The everyday suite, under three minutes.
-	@$(BIN)/pytest -n auto --dist loadfile -m "not slow and not browser"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not browser"
 
 slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds.
 	@$(BIN)/pytest -m "slow"

@@ -164,6 +164,7 @@ def test_doctor_finds_what_is_wrong_and_says_how_to_mend_it(tmp_path: Path, conf
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o755
 
 
+@pytest.mark.slow
 def test_what_would_be_back_is_not_removed(tmp_path: Path, config: Path) -> None:
     where = ("--data", tmp_path / "data", "--config", config)
     (tmp_path / "empty.toml").write_text("")
@@ -190,6 +191,7 @@ def test_doctor_misses_a_lost_key_and_names_the_settings_it_read(tmp_path: Path,
     assert str(config) in found["settings"]["found"]
 
 
+@pytest.mark.slow
 def test_help_has_examples_and_errors_have_no_traceback() -> None:
     for verb in (("up",), ("chat",), ("models", "add"), ("tokens", "create"), ("doctor",), ("version",)):
         done = intermodel(*verb, "--help")

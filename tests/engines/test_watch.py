@@ -156,6 +156,7 @@ async def test_a_chosen_address_outlives_a_broken_file(
         await until(dropped)
 
 
+@pytest.mark.slow
 async def test_a_name_that_is_no_text_does_not_stop_the_watch(
     library: Library, tiny_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

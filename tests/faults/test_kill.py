@@ -106,6 +106,7 @@ def test_ctrl_c_ends_streams_cleanly_and_leaves_no_child(data: Path) -> None:
         assert "Traceback" not in node.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_node_killed_under_load_leaves_no_child_and_comes_back(data: Path) -> None:
     with up(data, config=NO_SHIPPED) as node:
         cut: list[bool] = []
@@ -162,6 +163,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_a_data_folder_that_became_read_only(disk: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text(NO_SHIPPED)
@@ -176,6 +178,7 @@ def test_a_data_folder_that_became_read_only(disk: Path, tmp_path: Path) -> None
     assert {"bad"} == {f["level"] for f in found if f["check"] == "data folder"}
 
 
+@pytest.mark.slow
 def test_a_full_disk(disk: Path, tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text(NO_SHIPPED + '[deployments.echo]\nprovider = "echo"\n')
