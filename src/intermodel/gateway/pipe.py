@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from intermodel.protocols.chat import as_promised
 from intermodel.protocols.faults import told
 from intermodel.protocols.responses import ResponsesEncoder, error_event
 from intermodel.protocols.responses_watch import ResponsesWatch
+from intermodel.protocols.sse import events_of
 
 EVENT_BYTES = 4 * 1024**2
 """A longer event passes in pieces."""
@@ -152,14 +152,6 @@ class Pipe:
 def told_inside() -> Upstream:
     """For an error that passed by in a stream, unread."""
     return Upstream("The upstream told of an error inside its stream.", code="upstream_error")
-
-
-_AFTER_EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
-
-
-def events_of(data: bytes) -> list[bytes]:
-    """`data`, cut where events end in it."""
-    return [part for part in _AFTER_EVENT.split(data) if part]
 
 
 def about_tokens(text: str) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from intermodel.core import Call, Capability, Kind, Upstream
-from intermodel.gateway.pipe import about_tokens, events_of
+from intermodel.gateway.pipe import about_tokens
 from intermodel.protocols import Chunk, Resumed, inbound, outbound
 from intermodel.protocols.responses_watch import resumed
+from intermodel.protocols.sse import events_of
 
 KEPT_BYTES = 1024**2
 """How much of a stream is kept to be continued; a longer one is not."""

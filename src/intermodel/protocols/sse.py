@@ -11,6 +11,8 @@ EVENT_BYTES = 16 * 1024**2
 
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
+_AFTER_EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
+
 
 class Events:
     """Feed it a stream; it gives back whole events as (name, data). Comments and events without data are dropped."""
@@ -67,3 +69,8 @@ def _parsed(text: bytes) -> tuple[bytes, bytes]:
 def event(data: bytes, name: bytes = b"") -> bytes:
     """One event as it is sent; `data` is a single line."""
     return b"event: " + name + b"\ndata: " + data + b"\n\n" if name else b"data: " + data + b"\n\n"
+
+
+def events_of(data: bytes) -> list[bytes]:
+    """`data`, cut where events end in it."""
+    return [part for part in _AFTER_EVENT.split(data) if part]

@@ -9,6 +9,7 @@ import orjson
 from intermodel.core import Upstream
 from intermodel.protocols import Outbound
 from intermodel.protocols.chat import ChatEncoder
+from intermodel.protocols.sse import events_of
 from intermodel.providers.answer import EVENTS, JSON, Answer
 
 ANSWER_BYTES = 64 * 1024**2
@@ -24,6 +25,7 @@ class Translated:
         self._decoder = dialect.decoder()
         self._encoder = ChatEncoder(asked, None)
         self._ended = False
+        self._broken: Upstream | None = None
         self.media_type = source.media_type
 
     async def read(self) -> bytes:
@@ -35,11 +37,26 @@ class Translated:
         await self._source.close()
 
     async def _events(self) -> bytes:
+        if self._broken is not None:
+            raise self._broken
         while data := await self._source.read():
-            if given := self._encoder.feed(self._decoder.feed(data)):
+            if given := self._given(data):
                 return given
         self._ended = True
         return self._encoder.feed(self._decoder.end()) + self._encoder.end()
+
+    def _given(self, data: bytes) -> bytes:
+        """What `data` says; what comes before an error in it is given first, and the error raised at the next read."""
+        given = b""
+        for event in events_of(data):
+            try:
+                given += self._encoder.feed(self._decoder.feed(event))
+            except Upstream as error:
+                if not given:
+                    raise
+                self._broken = error
+                break
+        return given
 
     async def _whole(self) -> bytes:
         self._ended = True
