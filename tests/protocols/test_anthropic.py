@@ -284,6 +284,11 @@ def test_what_is_no_request_of_its_form(message: dict[str, Any]) -> None:
         to_chat(message)
 
 
+def test_a_limit_that_is_no_number_of_tokens_is_refused() -> None:
+    with pytest.raises(Invalid, match="no number of tokens"):
+        MESSAGES.request_from_chat({"model": "m", "max_tokens": 1.9e19, "messages": [{"role": "user", "content": "0"}]})
+
+
 @given(spoilt(requests()))
 def test_whatever_a_chat_client_sends_is_translated_or_refused(body: dict[str, Any]) -> None:
     with contextlib.suppress(Invalid):

@@ -238,7 +238,12 @@ def test_what_has_no_place_is_refused_by_name(more: dict[str, Any], param: str) 
     assert (caught.value.code, caught.value.param) == ("unsupported_field", param)
 
 
-@given(st.recursive(st.none() | st.text(max_size=3) | st.integers(), lambda s: st.lists(s) | st.dictionaries(TEXT, s)))
+@given(
+    st.recursive(
+        st.none() | st.text(max_size=3) | st.integers(-(2**63), 2**64 - 1),
+        lambda s: st.lists(s) | st.dictionaries(TEXT, s),
+    )
+)
 def test_a_request_of_any_shape_is_told_what_is_wrong_with_it(given: Any) -> None:
     for place in ("input", "tools", "text", "tool_choice", "reasoning"):
         try:

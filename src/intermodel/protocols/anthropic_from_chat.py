@@ -55,6 +55,10 @@ def request_from_chat(body: Body) -> Body:
     return asked
 
 
+MOST_TOKENS = 2**53
+"""Larger numbers are not exact in JSON (RFC 8259, section 6), nor meant."""
+
+
 def _passed_over(name: str, value: Any) -> bool:
     known = name in _SAME or name in _NO_EFFECT or name in _TOGETHER
     return known or says_nothing(value) or (name in _NEUTRAL and value == _NEUTRAL[name])
@@ -63,6 +67,8 @@ def _passed_over(name: str, value: Any) -> bool:
 def _output_tokens(body: Body) -> int:
     given = body.get("max_completion_tokens")
     given = body.get("max_tokens") if given is None else given
+    if given is not None and abs(given) > MOST_TOKENS:
+        raise Invalid(f"{given:g} is no number of tokens.", hint="Name a smaller one.", param="max_completion_tokens")
     return OUTPUT_TOKENS if given is None else int(given)
 
 

@@ -109,17 +109,22 @@ def usage_of(found: dict[str, Any]) -> Usage:
         return Usage()
     if not (found.get("prompt_tokens_details") or found.get("completion_tokens_details")):
         return Usage(prompt or 0, completion or 0)
-    read, made = _details(found, "prompt"), _details(found, "completion")
+    return detailed(found, "prompt", "completion")
+
+
+def detailed(found: dict[str, Any], read: str, made: str) -> Usage:
+    """A usage with its details, where `read` and `made` are what the protocol calls the two (`input`, `output`)."""
+    heard, said = _details(found, read), _details(found, made)
     return Usage(
-        input=prompt or 0,
-        output=completion or 0,
-        cached_input=counted(read.get("cached_tokens")),
-        cache_write=counted(read.get("cache_write_tokens")),
-        audio_input=counted(read.get("audio_tokens")),
-        image_input=counted(read.get("image_tokens")),
-        reasoning=counted(made.get("reasoning_tokens")),
-        audio_output=counted(made.get("audio_tokens")),
-        image_output=counted(made.get("image_tokens")),
+        input=found.get(f"{read}_tokens") or 0,
+        output=found.get(f"{made}_tokens") or 0,
+        cached_input=counted(heard.get("cached_tokens")),
+        cache_write=counted(heard.get("cache_write_tokens")),
+        audio_input=counted(heard.get("audio_tokens")),
+        image_input=counted(heard.get("image_tokens")),
+        reasoning=counted(said.get("reasoning_tokens")),
+        audio_output=counted(said.get("audio_tokens")),
+        image_output=counted(said.get("image_tokens")),
     )
 
 

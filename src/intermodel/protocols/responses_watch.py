@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from intermodel.core import Usage, countable, counted
+from intermodel.core import Usage, countable
 from intermodel.protocols.chat import broken_off, parsed
 from intermodel.protocols.dialect import Resumed
 from intermodel.protocols.faults import told
+from intermodel.protocols.openai_watch import detailed
 from intermodel.protocols.sse import EVENT_BYTES, Events
 
 # unescaped quotes: inside a JSON string these marks cannot stand
@@ -88,26 +89,9 @@ def _end_of_events(data: bytes) -> int:
 
 def usage_of(found: dict[str, Any]) -> Usage:
     """`usage` of a response, an image or a transcription; all 0 where its numbers cannot be counts."""
-    heard, said = found.get("input_tokens"), found.get("output_tokens")
-    if not countable(heard, said):
+    if not countable(found.get("input_tokens"), found.get("output_tokens")):
         return Usage()
-    read, made = _details(found, "input"), _details(found, "output")
-    return Usage(
-        input=heard or 0,
-        output=said or 0,
-        cached_input=counted(read.get("cached_tokens")),
-        cache_write=counted(read.get("cache_write_tokens")),
-        audio_input=counted(read.get("audio_tokens")),
-        image_input=counted(read.get("image_tokens")),
-        reasoning=counted(made.get("reasoning_tokens")),
-        audio_output=counted(made.get("audio_tokens")),
-        image_output=counted(made.get("image_tokens")),
-    )
-
-
-def _details(found: dict[str, Any], kind: str) -> dict[str, Any]:
-    details = found.get(f"{kind}_tokens_details")
-    return details if isinstance(details, dict) else {}
+    return detailed(found, "input", "output")
 
 
 def resumed(seen: bytes) -> Resumed | None:
