@@ -17,7 +17,7 @@ from intermodel.settings import Deployment, Settings
 from intermodel.settings.load import keys
 from intermodel.storage import Blobs, Database, DataFolder, digest_of
 from intermodel.storage.folder import MIN_FREE_BYTES
-from intermodel.web.server import listen
+from intermodel.web.server import files_needed, listen, raise_file_limit
 
 COMFORT_BYTES = 2 * 1024**3
 """Below this much free disk the next model may not fit."""
@@ -61,6 +61,7 @@ async def _all(settings: Settings, source: Path) -> AsyncIterator[Finding]:
     yield _folder(folder)
     yield _port(settings, folder)
     yield _llama()
+    yield _files(settings)
     if not folder.path.is_dir():
         return
     yield _disk(folder)
@@ -90,6 +91,18 @@ def _folder(folder: DataFolder) -> Finding:
             "data folder", Level.DOUBT, f"{folder.path} is open to other users ({mode:o})", f"chmod 700 {folder.path}"
         )
     return Finding("data folder", Level.GOOD, f"{folder.path} is private and can be written")
+
+
+def _files(settings: Settings) -> Finding:
+    given, needed = raise_file_limit(), files_needed(settings.limits)
+    found = f"{given} may be open at once"
+    if given < needed:
+        return Finding(
+            "open files", Level.DOUBT, f"{found}, and {needed} may be needed",
+            "Raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd), or lower limits.connections and "
+            "limits.concurrent_calls.",
+        )  # fmt: skip
+    return Finding("open files", Level.GOOD, found)
 
 
 def _disk(folder: DataFolder) -> Finding:

@@ -189,6 +189,54 @@ def test_a_budget_is_made_changed_and_removed(open_page: Open, console: Console)
     expect(page.get_by_role("listitem", name="node")).to_contain_text("is changed there")
 
 
+def test_a_deployment_and_a_route_are_made_changed_and_removed(open_page: Open, console: Console) -> None:
+    console.allow("400|409")
+    page = open_page("/deployments")
+    page.get_by_text("Add a deployment").click()
+    form = page.get_by_role("form", name="Add a deployment")
+    form.get_by_label("Name", exact=True).fill("mine/own")
+    form.get_by_label("Region").fill("eu")
+    form.get_by_role("button", name="Add").click()
+    expect(form.get_by_role("alert")).to_contain_text("address is missing")
+    expect(form.locator("[name=base_url]")).to_have_attribute("aria-invalid", "true")
+    expect(form.get_by_label("Region")).to_have_value("eu")
+    form.get_by_label("Wire format").select_option("echo")
+    form.get_by_role("button", name="Add").click()
+    mine = page.get_by_role("listitem", name="mine/own")
+    expect(mine).to_contain_text("echo answers in this node")
+    page.get_by_text("Add a route").click()
+    route = page.get_by_role("form", name="Add a route")
+    route.get_by_label("Name", exact=True).fill("mine/route")
+    route.get_by_label("Candidates").fill("mine/own\nacme/small")
+    route.get_by_role("button", name="Add").click()
+    made = section(page, "Routes").get_by_role("link", name="mine/route")
+    expect(made).to_be_visible()
+    mine.get_by_text("Change").click()
+    mine.get_by_label("Region").fill("us")
+    mine.get_by_role("button", name="Save").click()
+    expect(mine).to_contain_text("us")
+    mine.get_by_text("Remove").first.click()
+    mine.get_by_role("button", name="Remove mine/own").click()
+    expect(mine.get_by_role("alert")).to_contain_text("among its candidates")
+    card = section(page, "Routes").locator(".card").filter(has=page.get_by_role("link", name="mine/route"))
+    card.get_by_text("Remove").first.click()
+    card.get_by_role("button", name="Remove mine/route").click()
+    expect(made).to_have_count(0)
+    mine.get_by_text("Remove").first.click()
+    mine.get_by_role("button", name="Remove mine/own").click()
+    expect(mine).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [320, 360, 1280])
+def test_deployments_are_read_without_scrolling_sideways(open_page: Open, width: int) -> None:
+    page = open_page("/deployments?period=week", viewport={"width": width, "height": 800})
+    page.evaluate("document.querySelectorAll('.acts details, .make').forEach((one) => (one.open = true))")
+    assert overflow(page) <= 0
+    table = page.locator(".scroll").first
+    assert table.evaluate("e => e.scrollWidth - e.clientWidth") <= 0, "nor does its table"
+    expect(table.get_by_role("row", name="acme/large")).to_contain_text("Takes calls")
+
+
 def test_everything_works_without_scripts(open_page: Open) -> None:
     page = open_page("/calls", java_script_enabled=False)
     expect(page.get_by_role("button", name="Pause")).to_be_hidden()

@@ -24,7 +24,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from intermodel.cli.top import View, _Fitted, screen, view
+from intermodel.cli.top import UNKNOWN, View, _Fitted, screen, view
 from tests.process import COMMAND, intermodel, up
 from tests.support import Running, running
 from tests.traffic import call, settings_with_traffic
@@ -75,6 +75,19 @@ def test_what_the_node_answered_is_put_together() -> None:
     assert [one.tokens_per_second for one in seen.calls] == [20, None]
     assert [one.name for one in seen.budgets] == ["full", "half"]
     assert seen.at == "2026-11-20T11:08:03Z"
+
+
+def test_what_nobody_knows_is_not_told_as_nothing() -> None:
+    unknown = spent("own", nano=0) | {"cost_known": False}
+    seen = view("http://n", NOW, [], [], [], [unknown, spent("free", nano=0)], [])
+    assert {one.address: one.spent_today_nano for one in seen.models} == {"own": None, "free": 0}
+    lines = printed(seen, 80, None)
+    assert f"{UNKNOWN} today" in lines[1]
+    assert next(line for line in lines if "own" in line).rstrip().endswith(UNKNOWN)
+    both = view("http://n", NOW, [], [], [], [unknown, spent("dear")], [])
+    assert "≥ $1.00 today" in printed(both, 80, None)[1]
+    part = view("http://n", NOW, [], [], [], [spent("own") | {"cost_known": False}], [])
+    assert part.models[0].spent_today_nano == DOLLAR
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 24), (200, 60), (60, 16)])

@@ -257,3 +257,10 @@ def test_calls_are_counted_without_saying_what_was_said(node: Running) -> None:
     assert 'intermodel_calls_total{model="status-400",outcome="refused"} 1.0' in text
     assert 'intermodel_attempts_failed_total{code="status_500",model="status-500"} 1.0' in text
     assert "intermodel_calls_running 0.0" in text
+    assert 'model="status-400"} ' not in text.partition("intermodel_attempts_failed")[2]  # the request was at fault
+
+
+def test_a_request_that_is_wrong_is_no_failure_of_who_was_asked(node: Running) -> None:
+    receipt = ask(node, "status-400").headers["x-intermodel-receipt"]
+    told = httpx2.get(f"{node.url}/api/v1/receipts/{receipt}", headers=node.headers).json()
+    assert [attempt["outcome"] for attempt in told["attempts"]] == ["refused"]

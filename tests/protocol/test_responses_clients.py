@@ -1,4 +1,4 @@
-"""OpenAI's Responses, asked by those who know them: the official client, and the Open Responses compliance suite."""
+"""OpenAI's Responses, asked by the official client, unmodified, of a node that listens."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from typing import Any
 
 import openai
 import pytest
-from llm_comply.cli import main as comply
-from llm_comply.http import close_client
 
 from intermodel.settings import Deployment
 from tests import gemini_server
 from tests.support import Running, running, settings_for
 
-OTHERS_NAMES = "unknown SSE event type: response.reasoning"
-"""Thoughts are streamed under OpenAI's names (docs/protocols.md)."""
 TOOL: dict[str, Any] = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
 
 
@@ -59,22 +55,6 @@ def test_a_conversation_with_calls_and_thoughts(client: openai.OpenAI) -> None:
     given = [item.to_dict() for item in final.output]
     later = client.responses.create(model="tools", input=question + given + results)
     assert later.status == "completed"
-
-
-@pytest.mark.filterwarnings("ignore:jsonschema.RefResolver:DeprecationWarning")  # llm-comply's own affair
-@pytest.mark.parametrize("model", ["echo", "gemini", "thinks"])
-def test_the_open_responses_suite(node: Running, model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    cases = "basic-response,system-prompt,multi-turn,streaming-response,streaming-usage,image-input,assistant-phase,"
-    _comply(node, model, cases + "response-output-phase-schema,compact-response,compact-missing-model,error-handling")
-    _comply(node, "tools", "tool-calling")
-    assert "✗" not in capsys.readouterr().out
-
-
-def _comply(node: Running, model: str, cases: str) -> None:
-    try:
-        assert comply(["-u", node.api, "-k", node.token, "-m", model, "-f", cases, "-i", OTHERS_NAMES]) == 0
-    finally:
-        close_client()
 
 
 def test_a_stream_that_breaks_off_says_so(client: openai.OpenAI) -> None:

@@ -158,3 +158,11 @@ def spoilt(draw: st.DrawFn, whole: st.SearchStrategy[dict[str, Any]]) -> dict[st
             here[key] = draw(JSON)
             return found
         here = inner
+
+
+def in_full(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with every field that Anthropic's reference says is there, also where it says nothing."""
+    more: dict[str, dict[str, Any]] = {"text": {"citations": None}, "tool_use": {"caller": {"type": "direct"}}}
+    content = [more.get(block["type"], {}) | block for block in message["content"]]
+    unknown = dict.fromkeys(("cache_creation", "inference_geo", "server_tool_use", "service_tier"))
+    return {"container": None} | message | {"content": content, "usage": unknown | message["usage"]}

@@ -27,6 +27,7 @@ from tests.protocols.conversations import (
     essence,
     folded,
     image_part,
+    in_full,
     requests,
     spoilt,
     text_part,
@@ -428,14 +429,25 @@ def test_a_stream_may_be_cut_anywhere(model: str) -> None:
 def test_an_answer_comes_back_from_chat(model: str) -> None:
     whole = server.message(model)
     again = MESSAGES.answer_from_chat(MESSAGES.answer_to_chat(whole), {})
-    assert again == {name: whole[name] for name in whole if name != "stop_details"}
+    assert again == in_full(whole)
 
 
 @pytest.mark.parametrize("model", [model for model in MODELS if model != "refuses"])
 def test_a_stream_comes_back_from_chat(model: str) -> None:
     whole = server.message(model)
     again = accumulated(encoded(decoded(stream(model))))
-    assert again == {name: whole[name] for name in whole if name != "stop_details"}
+    assert again == in_full(whole)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_was_answered_can_be_given_back(model: str) -> None:
+    """As clients do it: the blocks as they were, also the fields that say nothing."""
+    chat = MESSAGES.answer_to_chat(server.message(model))
+    turn = {"role": "assistant", "content": MESSAGES.answer_from_chat(chat, {})["content"]}
+    (said,) = to_chat(turn)["messages"]
+    message = chat["choices"][0]["message"]
+    assert (said["content"] or "") == (message["content"] or "")
+    assert said.get("tool_calls") == message.get("tool_calls")
 
 
 def test_a_refusal() -> None:
@@ -474,9 +486,10 @@ def _deltas(message: dict[str, Any], size: int) -> list[dict[str, Any]]:
 def test_thoughts_without_a_seal_are_shown_unless_they_are_to_be_omitted() -> None:
     chunks = [chunk_of(HEAD, {"reasoning": "hm"}), chunk_of(HEAD, {"content": "a"}), chunk_of(HEAD, {}, "stop")]
     shown = accumulated(encoded(chunks))["content"]
-    assert shown == [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "a"}]
+    spoken = {"type": "text", "text": "a", "citations": None}
+    assert shown == [{"type": "thinking", "thinking": "hm", "signature": ""}, spoken]
     hidden = {"thinking": {"type": "adaptive", "display": "omitted"}}
-    assert accumulated(encoded(chunks, hidden))["content"] == [{"type": "text", "text": "a"}]
+    assert accumulated(encoded(chunks, hidden))["content"] == [spoken]
     message = {"content": "a", "reasoning": "hm"}
     assert MESSAGES.answer_from_chat(answer(message, "stop", {}), {})["content"] == shown
     assert MESSAGES.answer_from_chat(answer(message, "stop", {}), hidden)["content"] == shown[1:]

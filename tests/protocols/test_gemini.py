@@ -295,6 +295,7 @@ def test_what_an_answer_says() -> None:
     assert [call["id"] for call in message["tool_calls"]] == ["call_r1_0_0", "given"]
     assert [orjson.loads(call["function"]["arguments"]) for call in message["tool_calls"]] == [{"city": "Zürich"}, {}]
     assert all("index" not in call for call in message["tool_calls"])
+    assert (choice["logprobs"], message["refusal"]) == (None, None)
 
 
 def test_usage() -> None:

@@ -625,6 +625,8 @@ def test_what_is_said_in_responses_is_read_from_them(
     chat = answer(said, finish, USAGE) | {"id": HEAD[0]}
     whole = RESPONSES.answer_to_chat(RESPONSES.answer_from_chat(chat, asked))
     assert essence(whole) == essence(chat)
+    choice = whole["choices"][0]
+    assert (choice["logprobs"], choice["message"]["refusal"]) == (None, None)
     stream = encoded(streamed(said, finish), asked)
     at = data.draw(st.integers(0, len(stream)))
     decoder = RESPONSES.decoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import gc
 import gzip
@@ -21,10 +22,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from intermodel.core import Upstream
+from intermodel.core import Unavailable, Upstream
 from intermodel.providers import connection, pool
 from intermodel.providers import http as door
-from intermodel.providers.http import Http, Origin, Response
+from intermodel.providers.http import Http, Origin, Response, broken
 from tests.providers.raw import CHUNKED, Server, Talk, always, chunked, serving, whole
 from tests.providers.test_addresses import resolving
 
@@ -896,3 +897,10 @@ async def test_nothing_is_left_behind(client: Client) -> None:
             assert sum(isinstance(o, connection.Connection) for o in gc.get_objects()) - before <= 2
         finally:
             gc.enable()
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_node_without_a_free_file_does_not_blame_the_upstream(number: int) -> None:
+    error = broken("'it'", OSError(number, os.strerror(number)))
+    assert isinstance(error, Unavailable)
+    assert "open files" in error.hint

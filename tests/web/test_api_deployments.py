@@ -253,6 +253,8 @@ def test_keys_appear_nowhere(
         ("GET", "/receipts?since=yesterday", b"", 400, "2026-11-20T12:00:00Z"),
         ("GET", "/receipts?since=1700000000", b"", 400, "2026-11-20T12:00:00Z"),
         ("GET", "/receipts?before=x", b"", 400, "pattern"),
+        ("GET", "/receipts?outcome=nonsense", b"", 400, "'ok', 'failed', 'refused', 'broken', 'left' or 'lost'"),
+        ("GET", "/receipts?token=billing", b"", 400, "pattern"),
         ("GET", "/receipts?token=%ff", b"", 400, "cannot be read"),
         ("GET", "/receipts?" + "&".join(f"a{i}=1" for i in range(40)), b"", 400, "cannot be read"),
         ("GET", "/spending?by=colour", b"", 400, "'model'"),

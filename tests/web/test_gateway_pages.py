@@ -130,6 +130,9 @@ def test_filters_and_pages_of_receipts(node: Running) -> None:
         assert len(re.findall(r'href="/calls/\w{26}"', route)) == 1
         assert "No receipt is like that" in browser.get("/calls?user=nobody").text
         assert browser.get("/calls?before=../../x&since=never").status_code == 200
+        nonsense = browser.get("/calls?outcome=nonsense")
+        assert nonsense.status_code == 400
+        assert "outcome is one of ok, left, broken, refused, failed, lost" in text(nonsense)
 
 
 def test_a_receipt_tells_everything(node: Running) -> None:

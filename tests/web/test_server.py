@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import re
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 import uvicorn
 
 from intermodel.settings import Deployment, Limits
+from intermodel.web.server import BESIDES, files_needed
 from tests.support import Running, running, settings_for
 
 
@@ -156,3 +159,14 @@ def under_another_server(node: Running) -> Iterator[str]:
 
 async def _served(server: uvicorn.Server, listener: socket.socket) -> None:
     await server._serve([listener])
+
+
+def test_a_node_takes_as_many_open_files_as_it_may() -> None:
+    here = "import resource as r; from intermodel.web.server import raise_file_limit as raised; "
+    lower = "r.setrlimit(r.RLIMIT_NOFILE, (256, 512)); print(raised(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    told = subprocess.run([sys.executable, "-c", here + lower], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["512", "512"]
+
+
+def test_files_that_may_be_needed_are_counted() -> None:
+    assert files_needed(Limits(connections=10, concurrent_calls=5)) == 15 + BESIDES

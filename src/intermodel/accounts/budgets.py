@@ -151,7 +151,7 @@ class Budgets:
         self._terms: tuple[Terms, ...] = self._declared
         self.slices = Slices(database, journal.owner)
         """What this process holds of all budgets."""
-        self._bound: dict[Payer, tuple[Window, ...]] = {}
+        self._bound: dict[str, tuple[Payer, tuple[Window, ...]]] = {}
         self._tabs: dict[str, _Tab] = {}
         self._until = 0.0
         self._refreshed = self._tended = float("-inf")
@@ -241,13 +241,13 @@ class Budgets:
     def _windows_of(self, payer: Payer) -> tuple[Window, ...]:
         if self._clock() >= self._until:
             self._begin_day()
-        windows = self._bound.get(payer)
-        if windows is None:
+        known = self._bound.get(payer.token_id)
+        if known is None or (known[0] is not payer and known[0] != payer):
             if len(self._bound) >= _BOUND:
                 self._bound.clear()
             windows = tuple(self._window(terms) for terms in self._terms if terms.binds(payer))
-            self._bound[payer] = windows
-        return windows
+            known = self._bound[payer.token_id] = payer, windows
+        return known[1]
 
     def _begin_day(self) -> None:
         self._bound.clear()
@@ -295,7 +295,7 @@ class Budgets:
             await self._refresh()
         if now - self._tended >= TEND_S:
             self._tended = now
-            await self.slices.give_back({window for windows in self._bound.values() for window in windows})
+            await self.slices.give_back({window for _, windows in self._bound.values() for window in windows})
 
     async def _refresh(self) -> None:
         async with self._database.begin() as db:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """One limit and what counts against it; `reset_s` is how long until nothing does, if nothing more comes."""
 
     requests_per_minute: int | None
@@ -26,11 +25,11 @@ def headers(states: Iterable[State]) -> Headers:
     https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
     """
     requests, tokens = [], []
-    for s in states:
-        if s.requests_per_minute is not None:
-            requests.append((s.requests_per_minute - s.requests, s.requests_per_minute, s.reset_s))
-        if s.tokens_per_minute is not None:
-            tokens.append((s.tokens_per_minute - s.tokens, s.tokens_per_minute, s.reset_s))
+    for most_requests, most_tokens, has_requests, has_tokens, reset_s in states:
+        if most_requests is not None:
+            requests.append((most_requests - has_requests, most_requests, reset_s))
+        if most_tokens is not None:
+            tokens.append((most_tokens - has_tokens, most_tokens, reset_s))
     return _three(_REQUESTS, requests) + _three(_TOKENS, tokens)
 
 
@@ -44,7 +43,7 @@ _REQUESTS, _TOKENS = _names("requests"), _names("tokens")
 def _three(names: tuple[bytes, ...], levels: list[tuple[int, int, float]]) -> Headers:
     if not levels:
         return ()
-    left, most, reset_s = min(levels)
+    left, most, reset_s = levels[0] if len(levels) == 1 else min(levels)
     return (names[0], b"%d" % most), (names[1], b"%d" % max(left, 0)), (names[2], b"%.3fs" % reset_s)
 
 

@@ -89,7 +89,8 @@ class Window:
             self.tokens -= entry.tokens
 
     def fits(self, now: float, tokens: int) -> bool:
-        self.expire(now)
+        if self.entries and self.entries[0].at <= now - WINDOW_S:
+            self.expire(now)
         return (
             (self.rpm is None or self.requests < self.rpm)
             and (self.tpm is None or self.tokens + tokens <= self.tpm)
@@ -151,8 +152,10 @@ class Admission:
         self._windows = windows
         self._clock = clock
         self._settled = self._closed = False
-        self._entries = [window.add(at, 1, tokens) for window in windows]
+        entries: list[Counted] = []
+        self._entries = entries
         for window in windows:
+            entries.append(window.add(at, 1, tokens))
             window.running += 1
 
     def settle(self, tokens: int) -> None:
@@ -180,10 +183,9 @@ class Admission:
 
     def _correct(self, extra: int) -> None:
         now = self._clock()
-        for window in self._windows:
-            window.expire(now)
         if extra > 0:
             for window in self._windows:
+                window.expire(now)
                 window.add(now, 0, extra)
             return
         self.tokens += extra

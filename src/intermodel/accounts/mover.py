@@ -359,6 +359,7 @@ def _insert_receipts(dialect: Dialect) -> str:
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def _text(value: str | None, length: int = 200) -> str:
     """As a column takes it: PostgreSQL has no NUL and no text longer than it was told."""
     if not value:
@@ -367,6 +368,8 @@ def _text(value: str | None, length: int = 200) -> str:
 
 
 def _count(value: float | None) -> int:
+    if type(value) is int and 0 <= value <= _LARGEST:
+        return value
     return max(0, min(int(value), _LARGEST)) if value else 0
 
 

@@ -10,10 +10,11 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from intermodel.core import MOST_TOKENS, Usage
@@ -36,6 +37,7 @@ _MODALITIES = ("text", "image", "audio")
 _READ_AS = ("plain", "cache_read", "cache_write")
 _MADE_AS = ("plain", "reasoning")
 _TEXT = 0
+_parts_of = attrgetter(*(field.name for field in fields(Usage) if field.name not in ("input", "output", "estimated")))
 _NANO = 10**9
 
 
@@ -75,6 +77,9 @@ class Price:
         to the cache or thought is text, as far as there is text. A part larger than its whole makes the whole larger.
         """
         table = self._tables[0] if len(self._tables) == 1 else self._table(usage.input)
+        if not any(_parts_of(usage)):
+            total = table.flat + usage.input * table.read[_TEXT][0] + usage.output * table.made[_TEXT][0]
+            return -(-total // self._scale)
         cached, written, thought = usage.cached_input, usage.cache_write, usage.reasoning
         plain, said = usage.input - cached - written, usage.output - thought
         media = usage.audio_input or usage.image_input or usage.audio_output or usage.image_output
@@ -82,8 +87,7 @@ class Price:
             return self._mixed(usage)
         read, made = table.read[_TEXT], table.made[_TEXT]
         total = table.flat + plain * read[0] + said * made[0]
-        if cached or written or thought:
-            total += cached * read[1] + written * read[2] + thought * made[1]
+        total += cached * read[1] + written * read[2] + thought * made[1]
         return -(-total // self._scale)
 
     def bound(self, input_tokens: int, output_tokens: int, *, media: bool = True) -> int:

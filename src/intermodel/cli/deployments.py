@@ -55,6 +55,9 @@ def list_(data: Data = None, config: Config = None, url: Url = None, as_json: Js
             cell(one["declared_in"]),
         )
     out.print(table if listed else "None yet: `intermodel deployments set NAME base_url=... model=...`.")
+    for one in listed:
+        if one["problem"]:
+            err.print(Text.assemble(cell(f"{one['name']}: ", "bold red"), cell(one["problem"], "red")), soft_wrap=True)
 
 
 @app.command()
@@ -145,7 +148,8 @@ def try_(name: Name, data: Data = None, config: Config = None, url: Url = None, 
     if as_json:
         print_json(result)
     else:
-        said = f" answered in {seconds:.2f} s for ${result['dollars']}."
+        cost = f"for ${result['dollars']}" if receipt.get("cost_known", True) else "at a cost that is not known"
+        said = f" answered in {seconds:.2f} s {cost}."
         out.print(Text.assemble(("✓ ", "green"), cell(name, "bold"), cell(said)), soft_wrap=True)
         out.print(cell(f"  intermodel receipts show {receipt['id']}", "dim"))
 
@@ -168,7 +172,7 @@ def _question(name: str, capabilities: list[str]) -> tuple[str, dict[str, Any]]:
 def _state(one: dict[str, Any]) -> Text:
     standing = one["standing"]
     if one["problem"]:
-        return Text("broken", "red")
+        return Text("cannot be used", "red")
     if standing["phase"] in _PHASE:
         return Text(*_PHASE[standing["phase"]])
     return Text.assemble((f"rests {standing['rests_s']:.0f} s", "red"), cell(f" ({standing['reason']})", "dim"))

@@ -6,9 +6,8 @@ import asyncio
 
 import typer
 
-from intermodel.cli.output import Config, Data, Json, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, out, print_json, settings_and_source
 from intermodel.doctor import Level, examine
-from intermodel.settings.load import default_config
 
 _MARK = {Level.GOOD: "[green]✓[/]", Level.DOUBT: "[yellow]![/]", Level.BAD: "[red]✗[/]"}
 
@@ -20,7 +19,7 @@ def doctor(data: Data = None, config: Config = None, as_json: Json = False) -> N
 
     Example: `intermodel doctor --json`
     """
-    findings = asyncio.run(examine(read_settings(data, config), config or default_config()))
+    findings = asyncio.run(examine(*settings_and_source(data, config)))
     if as_json:
         print_json([{"check": f.check, "level": f.level.value, "found": f.found, "mend": f.mend} for f in findings])
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from intermodel.cli.running import check_database
 from intermodel.engines import Library
 from intermodel.governance import Tokens
 from intermodel.settings import Settings
@@ -31,6 +32,7 @@ async def library_of(settings: Settings) -> AsyncIterator[Library]:
 async def _opened(settings: Settings) -> AsyncIterator[tuple[DataFolder, Database]]:
     folder = DataFolder(settings.data)
     folder.prepare()
+    check_database(settings, folder)
     database = Database(settings.database, default=folder.sqlite)
     try:
         await database.open()

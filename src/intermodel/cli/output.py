@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from intermodel.cli.running import noted
 from intermodel.core import (
     Conflict,
     IntermodelError,
@@ -24,6 +26,8 @@ from intermodel.core import (
     Upstream,
 )
 from intermodel.settings import Settings, load
+from intermodel.settings.load import CONFIG, default_config
+from intermodel.storage import DataFolder
 
 T = TypeVar("T")
 
@@ -34,7 +38,15 @@ out = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if 
 err = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 Data = Annotated[Path | None, typer.Option("--data", help="Data folder.", show_default=False)]
-Config = Annotated[Path | None, typer.Option("--config", help="Settings file (intermodel.toml).", show_default=False)]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        envvar=CONFIG,
+        help="Settings file. Default: that of the node that runs there, else intermodel.toml.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document, for scripts.")]
 
 EXIT: dict[type[IntermodelError], int] = {
@@ -48,6 +60,7 @@ EXIT: dict[type[IntermodelError], int] = {
     IntermodelError: 1,
 }
 EXIT_INTERRUPTED = 130
+_NO_FILE = Path(os.devnull)
 
 
 def plain(text: Any, keep: str = "") -> str:
@@ -88,5 +101,19 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def read_settings(data: Path | None, config: Path | None, **overrides: Any) -> Settings:
-    return load(config, data=data, **overrides)
+def read_settings(data: Path | None, config: Path | None) -> Settings:
+    """The settings of the node that is meant: those that were named, else those of the node that runs there."""
+    return settings_and_source(data, config)[0]
+
+
+def settings_and_source(data: Path | None, config: Path | None) -> tuple[Settings, Path]:
+    """The same, and the file they stand in, if it is there."""
+    if config is None:
+        folder = DataFolder(data or load(None).data)
+        if running := noted(folder):
+            # started without a file, it is not to be met with one that lies about here
+            config, source = _NO_FILE, Path(running.cwd) / "intermodel.toml"
+            if running.config:
+                config = source = Path(running.config)
+            return load(config, data=folder.path), source
+    return load(config, data=data), config or default_config()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,18 +14,25 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from intermodel.cli.node import Url, named, reached
+from intermodel.cli.node import Node, Url, named, reached
 from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
 from intermodel.cli.routes import candidates_of
 from intermodel.cli.tokens import lifetime
+from intermodel.core import Invalid
 
 app = typer.Typer(help="List and show the accounts of calls.")
 
 WIDTH = 24
 """Of the timeline, in characters."""
+UNKNOWN = "\N{EM DASH}"
 _COLOUR = {"ok": "green", "left": "yellow"}
 
+_OUTCOMES = ("ok", "failed", "refused", "broken", "left", "lost")
+_TOKEN_ID = re.compile("[0-9a-f]{12}|environment")
+
 Filter = Annotated[str | None, typer.Option(show_default=False)]
+TokenId = Annotated[str | None, typer.Option(help="Its id, as `intermodel tokens` has it.", show_default=False)]
+Outcome = Annotated[str | None, typer.Option(help=f"{', '.join(_OUTCOMES[:-1])} or lost.", show_default=False)]
 
 
 @app.callback(invoke_without_command=True)
@@ -38,12 +47,12 @@ def show_all(context: typer.Context, data: Data = None, config: Config = None, a
 
 @app.command("list")
 def list_(
-    token: Filter = None,
+    token: TokenId = None,
     user: Filter = None,
     organisation: Filter = None,
     route: Filter = None,
     model: Filter = None,
-    outcome: Filter = None,
+    outcome: Outcome = None,
     since: Annotated[
         str | None, typer.Option(help="90m, 12h, 30d, or a moment as 2026-11-20T12:00:00Z.", show_default=False)
     ] = None,
@@ -57,9 +66,12 @@ def list_(
 
     Example: `intermodel receipts list --route fast --outcome failed --since 12h`
     """
+    _check(token, outcome)
     wanted = {"token": token, "user": user, "organisation": organisation, "route": route, "model": model}
     with reached(read_settings(data, config), url) as node:
         found = node.get("/receipts", **wanted, outcome=outcome, since=_since(since), limit=limit)
+        if not found["data"]:
+            _check_names(node, model, route)
     if as_json:
         print_json(found["data"])
         return
@@ -75,7 +87,7 @@ def list_(
             _coloured(one.get("outcome", "")),
             f"{one.get('seconds', 0):.2f}",
             f"{usage.get('input', 0):,} + {usage.get('output', 0):,}" if usage else "",
-            one["dollars"]["spent"],
+            cost_of(one),
         )
     out.print(table if found["data"] else "No receipts yet.")
 
@@ -98,6 +110,44 @@ def show(
         print_json(found)
     else:
         out.print(account_of(found))
+
+
+def _check(token: str | None, outcome: str | None) -> None:
+    """Raise `Invalid` for what no receipt has."""
+    if outcome is not None and outcome not in _OUTCOMES:
+        raise Invalid(f"No call ends with '{outcome}'.", hint=f"--outcome takes {', '.join(_OUTCOMES)}.")
+    if token is not None and not _TOKEN_ID.fullmatch(token):
+        raise Invalid(f"'{token}' is no token's id.", hint="`intermodel tokens` lists them, each with its name.")
+
+
+def _check_names(node: Node, model: str | None, route: str | None) -> None:
+    """Raise `Invalid` where nothing was found by a name that is not there. One that was removed may have receipts."""
+    routes = [one["name"] for one in node.get("/routes")["data"]] if model or route else []
+    if route and route not in routes:
+        raise _no_such("route", route, routes)
+    if model:
+        known = [one["id"] for one in node.ask("GET", "/v1/models").body["data"]]
+        if model in routes:
+            raise Invalid(f"'{model}' is a route: --route {model}.", hint="--model is the address of what answered.")
+        if model not in known:
+            raise _no_such("model", model, [name for name in known if name not in routes])
+
+
+def _no_such(kind: str, name: str, known: list[str]) -> Invalid:
+    near = difflib.get_close_matches(name, known, n=1)
+    there = f"There are {', '.join(known[:20])}." if known else "There is none."
+    return Invalid(
+        f"No receipt is of a {kind} '{name}', and there is none of that name.",
+        hint=f"Did you mean '{near[0]}'?" if near else there,
+    )
+
+
+def cost_of(receipt: dict[str, Any]) -> str:
+    """In dollars; a dash where the price of what answered is not known, and at least so much where others cost."""
+    spent: str = receipt["dollars"]["spent"]
+    if receipt.get("cost_known", True):
+        return spent
+    return f"≥ {spent}" if receipt.get("spent") else UNKNOWN
 
 
 def account_of(receipt: dict[str, Any]) -> Group:
@@ -132,7 +182,11 @@ def _facts(receipt: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "price", _price(price)
     money = receipt["dollars"]
     wasted = f", ${money['wasted']} of it wasted on attempts that failed" if receipt.get("wasted") else ""
-    yield "money", f"${money['spent']} spent{wasted} (${money['reserved']} was set aside)"
+    if receipt.get("cost_known", True):
+        yield "money", f"${money['spent']} spent{wasted} (${money['reserved']} was set aside)"
+    else:
+        besides = f"; ${money['spent']} besides{wasted}" if receipt.get("spent") else ""
+        yield "money", f"{UNKNOWN} (no price is known of {receipt['answered']}){besides}"
     if receipt.get("budgets"):
         yield "budgets", ", ".join(f"{b['budget']} ({b['window']}) ${b['dollars']}" for b in receipt["budgets"])
     if energy := receipt.get("energy"):
@@ -185,9 +239,15 @@ def _timeline(receipt: dict[str, Any]) -> Table:
             f"{_time(attempt.get('started_ms', 0) / 1000)} + {_time(attempt.get('seconds', 0))}",
             _coloured(outcome),
             cell(" ".join(filter(None, (_why(attempt), kind)))),
-            f"${attempt['dollars']}",
+            UNKNOWN if _unknown(attempt, receipt) else f"${attempt['dollars']}",
         )
     return table
+
+
+def _unknown(attempt: dict[str, Any], receipt: dict[str, Any]) -> bool:
+    """Whether it is not known what an attempt cost. What failed cost nothing where it cost nothing."""
+    answered = attempt["address"] == receipt.get("answered") and attempt.get("outcome") not in ("failed", "refused")
+    return answered and not (receipt.get("cost_known", True) or attempt.get("cost"))
 
 
 def _bar(attempt: dict[str, Any], whole: float) -> str:

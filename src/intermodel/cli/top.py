@@ -48,7 +48,7 @@ class Model:
     first_token_p50_s: float | None
     """Over the last hour, as `failed`, the share of attempts that failed."""
     failed: float | None
-    spent_today_nano: int
+    spent_today_nano: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +164,14 @@ def view(
     return View(
         url,
         _moment(now),
-        sorted(models, key=lambda one: (-one.running, -one.calls_per_minute, -one.spent_today_nano, one.address)),
+        sorted(models, key=_busiest),
         sorted(map(_call, live), key=lambda one: -one.seconds),
         sorted(map(_budget, budgets), key=lambda one: -one.used),
     )
+
+
+def _busiest(one: Model) -> tuple[int, int, int, str]:
+    return -one.running, -one.calls_per_minute, -(one.spent_today_nano or 0), one.address
 
 
 def _model(name: str, running: int, minute: Any, day: Any, hour: Any) -> Model:
@@ -179,8 +183,13 @@ def _model(name: str, running: int, minute: Any, day: Any, hour: Any) -> Model:
         round(minute["output_tokens"] / 60, 1) if minute else 0.0,
         hour["first_token_p50_s"] if hour else None,
         failed / hour["attempts"] if hour and hour["attempts"] else None,
-        day["cost"]["nano"] if day else 0,
+        _spent(day) if day else 0,
     )
+
+
+def _spent(told: Mapping[str, Any]) -> int | None:
+    nano: int = told["cost"]["nano"]
+    return nano if nano or told.get("cost_known", True) else None
 
 
 def _call(told: Mapping[str, Any]) -> Call:
@@ -277,7 +286,7 @@ def _lines(height: int | None, models: int, calls: int, budgets: int) -> tuple[i
 def _head(seen: View, width: int, hint: str) -> RenderableType:
     calls = sum(one.calls_per_minute for one in seen.models)
     tokens = sum(one.tokens_per_second for one in seen.models)
-    spent = _money(sum(one.spent_today_nano for one in seen.models))
+    spent = _sum([one.spent_today_nano for one in seen.models])
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True, overflow="ellipsis")
     line.add_column(justify="right", no_wrap=True)
@@ -339,7 +348,17 @@ def _budgets(shown: Sequence[Budget], total: int, width: int) -> RenderableType:
     return table
 
 
-def _money(nano: int) -> str:
+def _sum(amounts: Sequence[int | None]) -> str:
+    """At least so much, where some are not known."""
+    known = sum(filter(None, amounts))
+    if None not in amounts:
+        return _money(known)
+    return f"≥ {_money(known)}" if known else UNKNOWN
+
+
+def _money(nano: int | None) -> str:
+    if nano is None:
+        return UNKNOWN
     if not nano:
         return "$0"
     return f"${nano / 1e9:,.2f}" if nano >= 10**7 else f"${float(f'{nano / 1e9:.2g}'):.9f}".rstrip("0")

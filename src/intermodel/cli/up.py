@@ -10,16 +10,19 @@ import shutil
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
 
 from intermodel.cli import logs
-from intermodel.cli.output import Config, Data, Json, err, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, err, out, print_json
+from intermodel.cli.running import note
 from intermodel.node import Node, build
-from intermodel.settings import Settings
-from intermodel.web.server import listen, server_config
+from intermodel.settings import Settings, load
+from intermodel.settings.load import default_config
+from intermodel.web.server import listen, raise_file_limit, server_config
 from intermodel.web.told import Tell
 
 
@@ -40,18 +43,21 @@ def up(
 
         intermodel up --port 0 --data /srv/intermodel --config intermodel.toml --json
     """
-    settings = read_settings(data, config, host=host, port=port)
+    settings = load(config, data=data, host=host, port=port)
+    source = config or default_config()
     tell = logs.configure(settings.log_level, settings.log_format)
+    raise_file_limit()
     listener = listen(settings.host, settings.port)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings, listener, tell, as_json=as_json))
+            runner.run(_serve(settings, source, listener, tell, as_json=as_json))
     finally:
         listener.close()
 
 
-async def _serve(settings: Settings, listener: socket.socket, tell: Tell, *, as_json: bool) -> None:
+async def _serve(settings: Settings, source: Path, listener: socket.socket, tell: Tell, *, as_json: bool) -> None:
     async with build(settings, tell=tell) as node:
+        note(settings, source if source.exists() else None)
         server = _Server(node)
         # what was imported and built lives as long as the process: collections need not look at it again
         gc.collect()
@@ -113,8 +119,8 @@ def _announce(node: Node, listener: socket.socket, *, as_json: bool) -> None:
         out.print("        Shown this once, and kept only as a hash: store it now.", style="dim")
     elsewhere = f" --data {node.folder.path}" if node.folder.path != Settings().data else ""
     out.print(f"Chat    [green]{_command()} chat{elsewhere}[/] in another terminal. Ctrl-C stops.\n", soft_wrap=True)
-    for name in node.gateway.registry.declared.problems:
-        err.print(f"[yellow]The deployment '{name}' cannot be used: see `{_command()} doctor`.[/]", soft_wrap=True)
+    for name, problem in node.gateway.registry.declared.problems.items():
+        err.print(cell(f"'{name}' cannot be used. {problem}", "yellow"), soft_wrap=True)
     if host not in ("127.0.0.1", "::1"):
         err.print(f"[yellow]This node listens on {host}: others can reach it, with a token and without TLS.[/]")
 

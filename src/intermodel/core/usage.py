@@ -46,4 +46,7 @@ def counted(value: object) -> int:
 
 def countable(*values: object) -> bool:
     """Whether each is a count or not there. A usage of which one is neither counts as not reported."""
-    return all(value is None or (type(value) is int and 0 <= value <= MOST_TOKENS) for value in values)
+    for value in values:
+        if value is not None and (type(value) is not int or not 0 <= value <= MOST_TOKENS):
+            return False
+    return True

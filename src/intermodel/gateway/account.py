@@ -12,7 +12,7 @@ from typing import Any
 
 from intermodel.accounts import Admission, AttemptNote, Payer, Price, Reservation
 from intermodel.accounts.energy import Energy, Measure
-from intermodel.core import Call, IntermodelError, Upstream, Usage
+from intermodel.core import Call, Fault, IntermodelError, Unavailable, Upstream, Usage
 from intermodel.gateway.asking import Asked
 from intermodel.gateway.choose import Candidate, Target
 from intermodel.gateway.content import Content
@@ -25,6 +25,16 @@ _CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 def told_code(code: str) -> str:
     """An error's code, where it is a word: an upstream may put anything there, a prompt too."""
     return code if not code or _CODE.fullmatch(code) else "upstream_error"
+
+
+_OF_THE_CALL = frozenset({Fault.WRONG, Fault.TOO_LONG, Fault.FILTERED, Fault.UNSUPPORTED})
+
+
+def is_refusal(error: IntermodelError) -> bool:
+    """Whether a place gave no answer because of what was asked, or of a rule of this node, and is not to blame."""
+    if isinstance(error, Upstream):
+        return error.fault in _OF_THE_CALL or error.code == "deployment_limited"
+    return not isinstance(error, Unavailable)
 
 
 @dataclass(slots=True)
@@ -71,7 +81,8 @@ class Attempt:
         return self.seconds or time.monotonic() - self.began
 
     def failed(self, error: IntermodelError) -> None:
-        self.outcome = "failed"
+        """It gave no answer: `failed` where its place is at fault, `refused` where the call is, or a rule of ours."""
+        self.outcome = "refused" if is_refusal(error) else "failed"
         self.code = error.code
         self.status = error.status if isinstance(error, Upstream) else None
         self.said = error.message
@@ -120,8 +131,8 @@ class Account:
     admission: Admission | None = None
     draining: int = 0
     """How many attempts are still read, for the bill, after the caller has left."""
-    findings: Counter[str] = field(default_factory=Counter)
-    """What guards found, by kind."""
+    findings: Counter[str] | None = None
+    """What guards found, by kind; None where none looks."""
     content: Content | None = None
     """What was asked and answered, where receipts keep it."""
 
@@ -135,12 +146,37 @@ class Account:
     @property
     def spent(self) -> int:
         """Nano-dollars, over all attempts."""
-        return sum(attempt.cost for attempt in self.attempts)
+        spent = 0
+        for attempt in self.attempts:
+            spent += attempt.cost
+        return spent
 
     @property
     def wasted(self) -> int:
         """Of it, what was paid for attempts that gave the caller nothing."""
-        return sum(attempt.cost for attempt in self.attempts if attempt.outcome in ("failed", "lost"))
+        wasted = 0
+        for attempt in self.attempts:
+            if attempt.outcome in ("failed", "refused", "lost"):
+                wasted += attempt.cost
+        return wasted
+
+    @property
+    def reserved(self) -> int:
+        """Nano-dollars that were set aside, over all attempts."""
+        reserved = 0
+        for attempt in self.attempts:
+            if attempt.reservation is not None:
+                reserved += attempt.reservation.amount
+        return reserved
+
+    @property
+    def tokens(self) -> int:
+        """Read and made, over all attempts."""
+        tokens = 0
+        for attempt in self.attempts:
+            if attempt.usage is not None:
+                tokens += attempt.usage.input + attempt.usage.output
+        return tokens
 
     def told(self) -> dict[str, Any]:
         """What callers are told of a call that failed."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from intermodel.accounts import Accounts, Busy, Price, RateLimits
-from intermodel.core import Call, Fault, IntermodelError, Invalid, OverBudget, Refused, Unavailable, Upstream, Usage
+from intermodel.core import Call, Fault, IntermodelError, OverBudget, Refused, Unavailable, Upstream, Usage
 from intermodel.gateway import money
 from intermodel.gateway.account import Account, Attempt, told_code
 from intermodel.gateway.asking import Asked, Resuming, ask, named
@@ -17,6 +17,7 @@ from intermodel.gateway.choose import Target
 from intermodel.gateway.deadline import Deadline
 from intermodel.gateway.failover import Place
 from intermodel.gateway.health import Health, Standing
+from intermodel.gateway.health import Place as PlaceHealth
 from intermodel.gateway.meter import Meter
 from intermodel.gateway.metrics import Metrics
 from intermodel.gateway.receipt import opened_of
@@ -81,9 +82,9 @@ class Attempts:
         """How the deployment at `address` stands."""
         return self.health.standing(address, self.keys(address))
 
-    def is_well(self, target: Target) -> bool:
-        """Whether every circuit before the target is closed."""
-        return all(self.health.of(target.address, key).is_closed for key in range(self.keys(target.address)))
+    def places(self, targets: Iterable[Target]) -> list[PlaceHealth]:
+        """The health of every key of the targets."""
+        return [self.health.of(one.address, key) for one in targets for key in range(self.keys(one.address))]
 
     def may(self, place: Place) -> bool:
         """Whether the place's circuit lets it be tried. A yes is followed by `ask`, or by `forgo`."""
@@ -290,9 +291,12 @@ class Attempts:
         else:
             health.left()
         code = f"status_{error.status}" if isinstance(error, Upstream) and error.status else told_code(error.code)
-        self._metrics.attempt_failed(target.address, code)
-        level = logging.INFO if isinstance(error, Invalid) else logging.WARNING
-        log.log(level, "attempt failed", extra={"model": target.address, "code": code})
+        about = {"model": target.address, "code": code, "request": attempt.call.request_id if attempt.call else ""}
+        if attempt.outcome == "refused":
+            log.info("attempt refused", extra=about)
+        else:
+            self._metrics.attempt_failed(target.address, code)
+            log.warning("attempt failed", extra=about)
 
     def close(self, attempt: Attempt, outcome: str, usage: Usage | None) -> None:
         """End an attempt, once: what it used, what that costs, what is given back."""

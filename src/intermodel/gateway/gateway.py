@@ -26,7 +26,8 @@ from intermodel.gateway.choose import Candidate, Directory, Target, choose, none
 from intermodel.gateway.content import Content
 from intermodel.gateway.failover import Failover, Place, fault_of, most_telling
 from intermodel.gateway.gauges import Gauges
-from intermodel.gateway.health import Health, Standing
+from intermodel.gateway.health import Health, Standing, are_closed
+from intermodel.gateway.health import Place as PlaceHealth
 from intermodel.gateway.live import progress_of
 from intermodel.gateway.metrics import Metrics
 from intermodel.gateway.receipt import receipt_of
@@ -96,7 +97,7 @@ class Gateway:
         self._cache = cache
         self._keeps_content = keeps_content
         self._chosen_from = Directory()
-        self._choices: dict[tuple[str, frozenset[Capability]], tuple[Candidate, ...]] = {}
+        self._choices: dict[tuple[str, frozenset[Capability]], tuple[tuple[Candidate, ...], list[PlaceHealth]]] = {}
         self._random = random.Random()  # noqa: S311 - draws lots between candidates
         self._running: set[asyncio.Task[Any]] = set()
         self._after: set[asyncio.Task[Any]] = set()
@@ -105,7 +106,7 @@ class Gateway:
         self._said: dict[str, bytes] = {}
         self._payers: dict[str, tuple[Caller, Payer]] = {}
         self._stopping = False
-        registry.forgets += [self._attempts.health.forget, metrics.forget, accounts.prices.forget]
+        registry.forgets += [self._attempts.health.forget, metrics.forget, accounts.prices.forget, self._rechoose]
         metrics.running.set_function(lambda: len(self._running))
         self.gauges = Gauges(self.standing, catalog, accounts, rate_limits, cache)
         metrics.registry.register(self.gauges)
@@ -168,6 +169,7 @@ class Gateway:
         if route.guards:
             if self._looking(route, "answer"):
                 refuse_unseen(call)
+            account.findings = Counter()
             account.call = await self._screened(call, route, account.findings)
         if account.content is not None:
             account.content.ask(account.call)
@@ -218,14 +220,17 @@ class Gateway:
         if directory is not self._chosen_from:
             self._chosen_from, self._choices = directory, {}
         known = self._choices.get((call.model, call.needs))
-        if known is not None and all(self._attempts.is_well(c.target) for c in known):
-            return known
+        if known is not None and are_closed(known[1]):
+            return known[0]
         chosen = choose(call, directory, self.standing, self._random)
         route = directory.routes.get(call.model)
         settled = route is None or route.order in ("fixed", "cheapest")
         if settled and all(c.fit for c in chosen) and len(self._choices) < CHOICES:
-            self._choices[call.model, call.needs] = chosen
+            self._choices[call.model, call.needs] = chosen, self._attempts.places([c.target for c in chosen])
         return chosen
+
+    def _rechoose(self, _deployment: str) -> None:
+        self._choices = {}
 
     def _none_fit(self, account: Account) -> IntermodelError:
         error = none_fit(account.call, account.candidates)
@@ -257,7 +262,11 @@ class Gateway:
             if (place.wait_s or place.asked) and not await self._rested(place):
                 continue
             try:
-                asked, attempt = await self._hedged(account, route, failover, place, ends)
+                if route.hedge is None:
+                    asked, attempt = await self._ask(account, route, place, ends)
+                else:
+                    late_s = self.health.of(place.target.address, place.key).first_token(route.hedge)
+                    asked, attempt = await self._hedged(account, route, failover, place, ends, late_s)
             except Failed as failure:
                 if self._stopping or not failover.failed(failure.place, failure.error, time.monotonic()):
                     break
@@ -281,16 +290,15 @@ class Gateway:
         return self._attempts.may(place)
 
     async def _hedged(
-        self, account: Account, route: Route, failover: Failover, place: Place, ends: float
+        self, account: Account, route: Route, failover: Failover, place: Place, ends: float, late_s: float | None
     ) -> tuple[Asked, Attempt]:
-        """The place's answer; where the route hedges and it is late, that of a second place if it comes first."""
-        late = self.health.of(place.target.address, place.key).first_token(route.hedge) if route.hedge else None
-        if late is None:
+        """The place's answer; where it takes longer than `late_s`, that of a second place if it comes first."""
+        if late_s is None:
             return await self._ask(account, route, place, ends)
         first = asyncio.create_task(self._ask(account, route, place, ends))
         tasks = {first}
         try:
-            await asyncio.wait(tasks, timeout=late)
+            await asyncio.wait(tasks, timeout=late_s)
             other = None if first.done() else failover.rival(place, time.monotonic(), ends, self._attempts.may)
             if other is not None:
                 tasks.add(asyncio.create_task(self._ask(account, route, other, ends, hedge=True)))
@@ -312,7 +320,7 @@ class Gateway:
 
     def _screen(self, account: Account, route: Route) -> Screen | None:
         guards = self._looking(route, "answer") if route.guards else None
-        return Screen(guards, account.findings) if guards else None
+        return Screen(guards, account.findings) if guards and account.findings is not None else None
 
     # Giving the answer
 
@@ -440,8 +448,7 @@ class Gateway:
             account.code = error.code
             error.told = account.told()
         if account.admission is not None:
-            used = sum(a.usage.input + a.usage.output for a in account.attempts if a.usage is not None)
-            account.admission.settle(used)
+            account.admission.settle(account.tokens)
             account.admission.close()
         self.metrics.ended(account)
         try:

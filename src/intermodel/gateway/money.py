@@ -36,7 +36,7 @@ _CALLERS_TOOLS = ("function", "custom", "bash_", "text_editor_", "computer_", "m
 _FILES = frozenset({"file", "input_file", "video_url", "input_video", "video", "container_upload", "item_reference"})
 """Parts of a message that are read as more than their bytes."""
 
-_ELSEWHERE = ("web_search_options", "mcp_servers", "container", "previous_response_id", "conversation")
+_ELSEWHERE = frozenset({"web_search_options", "mcp_servers", "container", "previous_response_id", "conversation"})
 """Fields of a request that have the vendor read what is not in it."""
 
 _ADDRESS_BYTES = 8192
@@ -62,6 +62,8 @@ def limited(call: Call, target: Target) -> int:
 
 def answers(call: Call) -> int:
     """How many answers the call pays for; `best_of` are made where only `n` are given."""
+    if call.only_text and "n" not in call.body:
+        return 1
     best = call.body.get("best_of") if call.kind is Kind.COMPLETION else None
     several = max(1, choices_of(call))
     if type(best) is not int or best <= 1:
@@ -76,7 +78,7 @@ def held(call: Call, tokens: int) -> dict[str, Any]:
     if fields is None:
         return call.body
     most = max(1, tokens // answers(call))
-    named = {field: call.body[field] for field in fields if call.body.get(field) is not None}
+    named = {field: value for field in fields if (value := call.body.get(field)) is not None}
     if named and all(type(value) is int and 0 < value <= most for value in named.values()):
         return call.body
     kept = {field: min(value, most) for field, value in named.items() if type(value) is int and value > 0}
@@ -158,6 +160,8 @@ def unbounded(call: Call, price: Price) -> str:
 
 def _unbounded_field(call: Call) -> str:
     body = call.body
+    if call.only_text and _ELSEWHERE.isdisjoint(body):
+        return ""
     for field in _ELSEWHERE:
         if body.get(field):
             return field

@@ -62,7 +62,7 @@ def receipt_of(account: Account) -> Receipt:
         "answered": answered.target.address if answered is not None else "",
         "outcome": account.outcome,
         "usage": answered.usage if answered is not None else None,
-        "reserved": sum(a.reservation.amount for a in account.attempts if a.reservation is not None),
+        "reserved": account.reserved,
         "spent": account.spent,
         "wasted": account.wasted,
     }

@@ -277,7 +277,7 @@ def _answering(receipt: Receipt) -> Receipt | None:
     found: Iterator[Receipt] = (
         note
         for note in reversed(receipt.get("attempts") or ())
-        if note.get("address") == receipt.get("answered") and note.get("outcome") not in ("failed", "lost")
+        if note.get("address") == receipt.get("answered") and note.get("outcome") not in ("failed", "refused", "lost")
     )
     return next(found, None)
 

@@ -34,6 +34,10 @@ _STOP = {
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+UNSTOPPED: Body = {"stop_sequence": None, "stop_details": None, "container": None}
+"""What goes with a `stop_reason` that says everything by itself."""
+_UNCOUNTED: Body = {"cache_creation": None, "inference_geo": None, "server_tool_use": None, "service_tier": None}
+"""What of usage nothing is known of here."""
 
 
 def usage_of(usage: Body) -> Usage:
@@ -78,7 +82,8 @@ def usage_from_chat(usage: Body) -> Body:
         "output_tokens": _count(usage, "completion_tokens"),
     }
     reasoning = _count(made, "reasoning_tokens")
-    return said | ({"output_tokens_details": {"thinking_tokens": reasoning}} if reasoning else {})
+    said["output_tokens_details"] = {"thinking_tokens": reasoning} if reasoning else None
+    return said | _UNCOUNTED
 
 
 def _count(usage: Body, name: str) -> int:
@@ -95,19 +100,43 @@ def refusal_of(said: Body) -> str | None:
 
 
 def ending(choice: Body, *, calls: bool, refusal: str, asked: Body) -> Body:
-    """`stop_reason` and what goes with it. Some servers say `stop` where tools are called."""
+    """`stop_reason` and what goes with it, as a message and the end of a stream tell them. Some servers say `stop`
+    where tools are called.
+    """
     finish, matched = choice.get("finish_reason") or "stop", choice.get("stop_reason")
-    reason = _STOP.get(finish, "end_turn")
+    said: Body = {"stop_reason": _STOP.get(finish, "end_turn"), **UNSTOPPED}
     if refusal:
-        reason = "refusal"
+        said["stop_reason"] = "refusal"
     elif finish == "stop" and calls:
-        reason = "tool_use"
+        said["stop_reason"] = "tool_use"
     elif finish == "stop" and isinstance(matched, str) and matched in (asked.get("stop_sequences") or ()):
-        return {"stop_reason": "stop_sequence", "stop_sequence": matched}  # vLLM tells which
-    said: Body = {"stop_reason": reason, "stop_sequence": None}
-    if reason == "refusal":
+        said |= {"stop_reason": "stop_sequence", "stop_sequence": matched}  # vLLM tells which
+    if said["stop_reason"] == "refusal":
         said["stop_details"] = {"type": "refusal", "category": None, "explanation": refusal or None}
     return said
+
+
+def message_of(said: Body, content: list[Body], end: Body) -> Body:
+    """A message in full: Anthropic leaves no field out, also where it has nothing to say there. `said` is an answer or
+    a chunk in chat form, `end` what `ending` tells.
+    """
+    return {
+        "id": said.get("id") or "",
+        "type": "message",
+        "role": "assistant",
+        "model": said.get("model") or "",
+        "content": content,
+        **end,
+        "usage": usage_from_chat(said.get("usage") or {}),
+    }
+
+
+def text_block(text: str) -> Body:
+    return {"type": "text", "text": text, "citations": None}
+
+
+def call_block(identity: str, name: str, arguments: Body) -> Body:
+    return {"type": "tool_use", "id": identity, "name": name, "input": arguments, "caller": {"type": "direct"}}
 
 
 def answer_to_chat(answer: Body) -> Body:
@@ -151,15 +180,8 @@ def answer_from_chat(answer: Body, asked: Body) -> Body:
         message = choice["message"]
         calls = [block for call in message.get("tool_calls") or () if (block := _tool_use(call, choice))]
         content = [*_thinking(message, asked), *_text(message), *calls]
-        return {
-            "id": answer.get("id") or "",
-            "type": "message",
-            "role": "assistant",
-            "model": answer.get("model") or "",
-            "content": content,
-            **ending(choice, calls=bool(calls), refusal=message.get("refusal") or "", asked=asked),
-            "usage": usage_from_chat(answer.get("usage") or {}),
-        }
+        end = ending(choice, calls=bool(calls), refusal=message.get("refusal") or "", asked=asked)
+        return message_of(answer, content, end)
 
 
 def shows_thinking(asked: Body) -> bool:
@@ -176,7 +198,7 @@ def _text(message: Body) -> list[Body]:
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(part.get("text") or "" for part in content)
-    return [{"type": "text", "text": content}] if content else []
+    return [text_block(content)] if content else []
 
 
 def _tool_use(call: Body, choice: Body) -> Body | None:
@@ -193,4 +215,4 @@ def _tool_use(call: Body, choice: Body) -> Body | None:
             f"The model called the tool '{function['name']}' with arguments that are not a JSON object.",
             code="upstream_protocol",
         )
-    return {"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments}
+    return call_block(call["id"], function["name"], arguments)

@@ -15,11 +15,15 @@ import orjson
 
 from intermodel.core import Upstream
 from intermodel.protocols.anthropic_answer import (
+    UNSTOPPED,
+    call_block,
     ending,
     finish_of,
     merged,
+    message_of,
     refusal_of,
     shows_thinking,
+    text_block,
     usage_from_chat,
     usage_to_chat,
 )
@@ -194,17 +198,7 @@ class MessagesEncoder:
 
     def _start(self, chunk: Chunk) -> None:
         self._started = True
-        message: Body = {
-            "id": chunk.get("id") or "",
-            "type": "message",
-            "role": "assistant",
-            "model": chunk.get("model") or "",
-            "content": [],
-            "stop_reason": None,
-            "stop_sequence": None,
-            "usage": usage_from_chat(chunk.get("usage") or {}),
-        }
-        self._tell("message_start", message=message)
+        self._tell("message_start", message=message_of(chunk, [], {"stop_reason": None, **UNSTOPPED}))
 
     def _say(self, delta: Body) -> None:
         if seal := delta.get("reasoning_signature"):
@@ -213,7 +207,7 @@ class MessagesEncoder:
             self._block("thinking", {"type": "thinking", "thinking": "", "signature": ""})
             self._delta(type="thinking_delta", thinking=text)
         if spoken := delta.get("content"):
-            self._block("text", {"type": "text", "text": ""})
+            self._block("text", text_block(""))
             self._delta(type="text_delta", text=spoken)
         for call in delta.get("tool_calls") or ():
             self._tool(call)
@@ -242,8 +236,7 @@ class MessagesEncoder:
             self._close()
             self._called.add(key)
             self._call = key
-            block = {"type": "tool_use", "id": call["id"], "name": function["name"], "input": {}}
-            self._block("tool_use", block)
+            self._block("tool_use", call_block(call["id"], function["name"], {}))
         if text := function.get("arguments"):
             self._delta(type="input_json_delta", partial_json=text)
 

@@ -5,8 +5,7 @@ Source: OpenAI's API reference, "Chat completions" and "Streaming"; `dialect` li
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -124,15 +123,19 @@ def parsed(data: bytes) -> dict[str, Any]:
     return found
 
 
-@contextlib.contextmanager
-def as_promised() -> Iterator[None]:
+class as_promised:  # noqa: N801 - used as a statement
     """Around reading what an upstream said: a shape that its protocol does not have is its failure, not ours."""
-    try:
-        yield
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        raise Upstream(
-            "The upstream's answer is not of the shape that its protocol promises.", code="upstream_protocol"
-        ) from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, AttributeError | KeyError | IndexError | TypeError | ValueError):
+            raise Upstream(
+                "The upstream's answer is not of the shape that its protocol promises.", code="upstream_protocol"
+            ) from error
 
 
 def broken_off() -> Upstream:

@@ -163,8 +163,9 @@ def _whole(choice: Body) -> Body:
     message = choice["message"]
     for call in message.get("tool_calls") or ():
         del call["index"]
-    choice["message"] = {"role": "assistant", "content": None if "tool_calls" in message else ""} | message
-    return choice
+    content = None if "tool_calls" in message else ""
+    choice["message"] = {"role": "assistant", "content": content, "refusal": None} | message
+    return {"logprobs": None} | choice
 
 
 def _finish(candidate: Body, *, called: bool) -> str | None:

@@ -76,6 +76,8 @@ def usage_in(kind: Kind, answer: Body) -> Usage | None:
 
 def choices_of(call: Call) -> int:
     """How many answers the call asks for: `n`, for each prompt of a completion."""
+    if call.only_text:
+        return int(call.body.get("n") or 1)
     prompt = call.body.get("prompt")
     several = call.kind is Kind.COMPLETION and isinstance(prompt, list) and not isinstance(prompt[0], int)
     return int(call.body.get("n") or 1) * (len(prompt) if several and prompt else 1)

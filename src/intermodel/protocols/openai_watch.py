@@ -107,9 +107,9 @@ def usage_of(found: dict[str, Any]) -> Usage:
     prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
     if not countable(prompt, completion):
         return Usage()
-    if not (found.get("prompt_tokens_details") or found.get("completion_tokens_details")):
-        return Usage(prompt or 0, completion or 0)
-    return detailed(found, "prompt", "completion")
+    if any(_details(found, "prompt").values()) or any(_details(found, "completion").values()):
+        return detailed(found, "prompt", "completion")
+    return Usage(prompt or 0, completion or 0)
 
 
 def detailed(found: dict[str, Any], read: str, made: str) -> Usage:

@@ -23,7 +23,7 @@ _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 def answer_to_chat(answer: Body) -> Body:
     with as_promised():
         _refuse(answer)
-        message: Body = {"role": "assistant", "content": None}
+        message: Body = {"role": "assistant", "content": None, "refusal": None}
         calls: list[Body] = []
         logprobs: list[Body] = []
         for item in answer["output"]:
@@ -33,11 +33,11 @@ def answer_to_chat(answer: Body) -> Body:
                 _put(item, message, logprobs)
         if calls:
             message["tool_calls"] = calls
-        elif message["content"] is None and "refusal" not in message:
+        elif message["content"] is None and message["refusal"] is None:
             message["content"] = ""
-        choice = {"index": 0, "message": message, "finish_reason": _finish(answer, called=bool(calls))}
-        if logprobs:
-            choice["logprobs"] = {"content": logprobs, "refusal": None}
+        scores = {"content": logprobs, "refusal": None} if logprobs else None
+        finish = _finish(answer, called=bool(calls))
+        choice = {"index": 0, "message": message, "logprobs": scores, "finish_reason": finish}
         used = {"usage": _usage(answer["usage"])} if answer.get("usage") else {}
         return chunk_of(_head(answer)) | {"object": "chat.completion", "choices": [choice]} | used
 

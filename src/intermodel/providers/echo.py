@@ -120,10 +120,11 @@ def _whole(call: Call, model: str, text: str, entry: dict[str, Any]) -> dict[str
     if call.kind is Kind.COMPLETION:
         choice: dict[str, Any] = {"index": 0, "text": text, "logprobs": None, "finish_reason": "stop"}
         return _head(call, model, "text_completion") | {"choices": [choice], "usage": _usage(call, text)}
-    message: dict[str, Any] = {"role": "assistant", "content": text}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if entry.get("tool_calls"):
         message["tool_calls"] = entry["tool_calls"]
-    choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}
+    finish = "tool_calls" if "tool_calls" in message else "stop"
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     return _head(call, model, "chat.completion") | {"choices": [choice], "usage": _usage(call, text)}
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import os
 import re
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-from intermodel.core import Invalid, Upstream
+from intermodel.core import IntermodelError, Invalid, Unavailable, Upstream
 from intermodel.providers.addresses import Names, reachable, unmapped, written
 from intermodel.providers.answer import JSON
 from intermodel.providers.inflate import Inflater
@@ -259,8 +260,14 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def broken(name: str, error: BaseException) -> Upstream:
-    """What to say when a connection could not be made, or broke."""
+def broken(name: str, error: BaseException) -> IntermodelError:
+    """What to say when a connection could not be made, or broke: an `Upstream`, unless this node is at fault."""
+    if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        return Unavailable(
+            "This node has as many connections and files open as it may.",
+            hint="Its operator can raise the limit of open files (ulimit -n); a call takes two of them.",
+            code="overloaded",
+        )
     if isinstance(error, TimeoutError):
         return Upstream(f"{name} did not answer in time.", code="upstream_timeout", hint="Is the server overloaded?")
     if isinstance(error, Broken):

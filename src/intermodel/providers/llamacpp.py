@@ -1,4 +1,4 @@
-"""The models of this machine. llama.cpp speaks OpenAI's protocol, so most answers pass through as bytes.
+"""The models of this machine. llama.cpp speaks OpenAI's protocol, so most streams pass through as bytes.
 
 Where it speaks it in its own way (forced tools, log-probabilities, usage of several choices) or drops what was
 asked in silence (parts of a schema), the answer is read as a stream of events and told anew.
@@ -21,7 +21,7 @@ from intermodel.engines import Endpoint, Engines, Library, Model
 from intermodel.protocols.faults import error_object
 from intermodel.providers.answer import EVENTS, JSON, Answer, Generated
 from intermodel.providers.http import Http, Origin, Response
-from intermodel.providers.llamacpp_answer import Fold, Mending, events
+from intermodel.providers.llamacpp_answer import Fold, Mending, events, in_full
 from intermodel.providers.llamacpp_request import Request, request
 
 SILENCE_S = 600
@@ -64,7 +64,8 @@ class LlamaCpp:
             )
         leased = await self._ask(found, wanted)
         if not wanted.is_mended:
-            return leased
+            is_whole_chat = call.kind is Kind.CHAT and not call.stream
+            return Generated(JSON, in_full(leased), leased) if is_whole_chat else leased
         return Generated(EVENTS if call.stream else JSON, self._mended(leased, wanted, model), leased)
 
     async def count_tokens(self, call: Call, model: str) -> int:

@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 
 from intermodel.core import Call, Kind, Upstream
+from intermodel.providers.answer import Answer
 from intermodel.providers.llamacpp_request import Request
+from intermodel.providers.translated import object_in
 
 Event = dict[str, Any]
 
@@ -74,6 +76,15 @@ class ToolCall:
 
 def _arguments(text: str) -> Event | None:
     return {"tool_calls": [{"index": 0, "function": {"arguments": text}}]} if text else None
+
+
+async def in_full(source: Answer) -> AsyncGenerator[bytes, None]:
+    """A whole answer to a chat, with the fields that OpenAI leaves out of none."""
+    answer = await object_in(source)
+    for choice in answer.get("choices") or ():
+        choice.setdefault("logprobs", None)
+        choice["message"].setdefault("refusal", None)
+    yield orjson.dumps(answer)
 
 
 class Usage:
@@ -211,7 +222,8 @@ class Fold:
         return orjson.dumps(self._head | {"object": what, "choices": choices, "usage": usage})
 
     def _empty(self, index: int) -> Event:
-        said: Event = {"message": {"role": "assistant", "content": None}} if self._kind is Kind.CHAT else {"text": ""}
+        message = {"role": "assistant", "content": None, "refusal": None}
+        said: Event = {"message": message} if self._kind is Kind.CHAT else {"text": ""}
         return {"index": index, **said, "logprobs": None, "finish_reason": None}
 
 

@@ -339,7 +339,7 @@ class Limits(Table):
     """Connections open at once; more are turned away."""
     choices: int = Field(8, ge=1, le=128)
     """Largest `n` (answers to one request)."""
-    concurrent_calls: int = Field(256, ge=1)
+    concurrent_calls: int = Field(1024, ge=1)
     """Calls in progress at once in the whole node; more are answered with 503 and Retry-After."""
     first_token_s: float = Field(600, gt=0)
     """Longest wait for the first token of a candidate before the next is tried."""

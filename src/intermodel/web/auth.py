@@ -53,7 +53,7 @@ class Auth:
         caller = await self.caller(scope)
         if not caller.admin:
             raise Refused(
-                "This token may call models, and not change the node.",
+                "This token may call models, and neither change the node nor see what others do.",
                 hint="Use a token made with `intermodel tokens create NAME --admin`.",
                 code="admin_needed",
             )

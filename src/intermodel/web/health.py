@@ -47,8 +47,8 @@ class Health:
         return found
 
     async def metrics(self, request: Request) -> Response:
-        """Prometheus' text format. Needs a token, as everything that tells of use does."""
-        await self._auth.caller(request.scope)
+        """Prometheus' text format. Needs an admin's token: it tells of everybody's calls, budgets and money."""
+        await self._auth.admin(request.scope)
         with contextlib.suppress(IntermodelError):  # the database is gone: what was known of it is better than nothing
             await self._gateway.gauges.renew()
         return Response(generate_latest(self._gateway.metrics.registry), media_type="text/plain; version=0.0.4")

@@ -134,7 +134,8 @@ _OWN_NEED = {Kind.CHAT: Capability.CHAT, Kind.COMPLETION: Capability.COMPLETION,
 def call_of(kind: Kind, body: dict[str, Any], *, max_choices: int, request_id: str = "", size: int = 0) -> Call:
     """The call that `body` asks for. Raises `Invalid`, whose `param` is the field at fault."""
     if kind is Kind.CHAT and is_plain(body):
-        return Call(kind, body["model"], body, body.get("stream") or False, _ONLY_CHAT, request_id, (), size)
+        stream = body.get("stream") or False
+        return Call(kind, body["model"], body, stream, _ONLY_CHAT, request_id, (), size, only_text=True)
     return examined(kind, body, max_choices=max_choices, request_id=request_id, size=size)
 
 

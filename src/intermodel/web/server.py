@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import resource
 import socket
 from typing import Any
 
@@ -25,6 +26,29 @@ def server_config(app: Guard, limits: Limits, **more: Any) -> uvicorn.Config:
         log_config=None,
         **more,
     )
+
+
+BESIDES = 256
+"""Open files that a node needs besides connections: its database, journal, engines, pages."""
+
+
+def files_needed(limits: Limits) -> int:
+    """How many open files a node may come to: one for each connection, one more for each call's upstream."""
+    return limits.connections + limits.concurrent_calls + BESIDES
+
+
+def raise_file_limit() -> int:
+    """Take as many open files as the system gives this process: the soft limit of 1,024 is for programs that use
+    select(2), which nothing here does. How many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(hard, _MANY_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return _MANY_FILES if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
+
+
+_MANY_FILES = 2**20
 
 
 def listen(host: str, port: int) -> socket.socket:

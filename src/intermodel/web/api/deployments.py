@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import ConfigDict
 
 from intermodel.core import Conflict, NotFound
-from intermodel.gateway import Gateway, Target
+from intermodel.gateway import Gateway, Registry, Target
 from intermodel.gateway.health import Phase
 from intermodel.gateway.health import Standing as Measured
 from intermodel.governance import Caller
@@ -19,6 +20,9 @@ MOST = 1000
 """Deployments, and routes, that may be declared in one node."""
 
 DeclaredIn = Literal["file", "run time"]
+
+
+_FOR_ALL = ("phase", "rests_s", "reason")
 
 
 def _without_script(schema: dict[str, Any]) -> None:
@@ -36,7 +40,10 @@ class DeploymentForm(Deployment):
 
 
 class Standing(Form):
-    """How a deployment does, as measured since the node started; null is not known yet."""
+    """How a deployment does, as measured since the node started; null is not known yet.
+
+    What calls of everybody came to (all but `phase`, `rests_s` and `reason`) is told to admins.
+    """
 
     phase: Phase
     """`closed`: calls go through; `open`: none does; `half_open`: one may try."""
@@ -47,14 +54,15 @@ class Standing(Form):
     """Median of the last ones."""
     rate: float | None
     """Tokens a second after the first."""
-    error_ratio: float
-    samples: int
+    error_ratio: float | None
+    samples: int | None
     quality: float | None
     """Mean of the ratings of its answers, from 0 to 1."""
 
     @classmethod
-    def of(cls, measured: Measured) -> Standing:
-        return cls(**{name: getattr(measured, name) for name in cls.model_fields})
+    def of(cls, measured: Measured, caller: Caller) -> Standing:
+        told = {name: getattr(measured, name) for name in cls.model_fields}
+        return cls(**told if caller.admin else {name: told[name] if name in _FOR_ALL else None for name in told})
 
 
 class PriceState(Form):
@@ -114,21 +122,16 @@ class Deployments:
         It holds once this answers, also after a crash. Calls in progress end where they began; new ones go to the new
         place. Other processes of the node follow within two seconds.
         """
-        await self._registry.renew()
-        there = asked.name in self._names()
-        if not there and len(self._names()) >= MOST:
-            raise Conflict(f"There are {MOST} deployments, as many as a node takes.", hint="Remove one.")
-        await self._registry.put_deployment(asked.name, document(asked.body))
+        is_new = await declare_deployment(self._registry, asked.name, document(asked.body))
         state = await self.get(asked)
-        return state if there else Made(state)
+        return Made(state) if is_new else state
 
     async def delete(self, asked: Asked) -> None:
         """Remove a deployment that was declared while the node runs."""
         await self._registry.remove_deployment(asked.name)
 
     def _names(self) -> set[str]:
-        declared = self._registry.declared
-        return declared.deployments.keys() | declared.problems.keys()
+        return deployment_names(self._registry)
 
     def _state(self, name: str, target: Target | None, asked: Asked) -> DeploymentState:
         declared = self._registry.declared
@@ -142,9 +145,24 @@ class Deployments:
             context_length=deployment.context_length if deployment else None,
             region=deployment.region if deployment else "",
             price=_price(target),
-            standing=Standing.of(self._gateway.standing(name)),
+            standing=Standing.of(self._gateway.standing(name), asked.caller),
             problem=_problem(declared.problems.get(name), asked.caller),
         )
+
+
+def deployment_names(registry: Registry) -> set[str]:
+    """All that are declared, also those that cannot be used."""
+    return registry.declared.deployments.keys() | registry.declared.problems.keys()
+
+
+async def declare_deployment(registry: Registry, name: str, told: Mapping[str, Any]) -> bool:
+    """Declare a deployment, or change one; whether it is new. Raises `Invalid`, `Refused`, `Conflict`."""
+    await registry.renew()
+    names = deployment_names(registry)
+    if name not in names and len(names) >= MOST:
+        raise Conflict(f"There are {MOST} deployments, as many as a node takes.", hint="Remove one.")
+    await registry.put_deployment(name, told)
+    return name not in names
 
 
 def _problem(problem: str | None, caller: Caller) -> str | None:

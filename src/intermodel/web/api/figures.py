@@ -6,6 +6,7 @@ import time
 from typing import Any, Literal
 
 from intermodel.gateway import Gateway
+from intermodel.web.api.costs import sum_known, unpriced
 from intermodel.web.api.forms import Amount, Form, Listing, Moment, NoQuery
 from intermodel.web.api.operation import Asked, Operation
 from intermodel.web.api.receipts import filter_of
@@ -29,6 +30,9 @@ class Spending(Form):
     input_tokens: int
     output_tokens: int
     cost: Amount
+    cost_known: bool
+    """False where it is without the calls of a deployment whose price nobody knows. Told of sums by model, and of
+    others that came to nothing."""
 
 
 class PerformanceQuery(Form):
@@ -102,7 +106,10 @@ class Figures:
         """Tell what calls came to, the dearest first; days in their order. A plain token sees its own calls'."""
         wanted: SpendingQuery = asked.query
         since = wanted.since.timestamp() if wanted.since else time.time() - 30 * _DAY_S
-        found = await self._receipts.spending(wanted.by, since, filter_of(None, asked.caller))
+        whose = filter_of(None, asked.caller)
+        found = await self._receipts.spending(wanted.by, since, whose)
+        models = found if wanted.by == "model" else await self._receipts.spending("model", since, whose)
+        without_price = unpriced(models, await self._gateway.catalog.directory())
         return Listing(
             data=[
                 Spending(
@@ -111,6 +118,7 @@ class Figures:
                     input_tokens=one.input_tokens,
                     output_tokens=one.output_tokens,
                     cost=Amount.of(one.cost),
+                    cost_known=sum_known(wanted.by, one, without_price),
                 )
                 for one in found
             ]

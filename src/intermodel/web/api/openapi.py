@@ -13,6 +13,7 @@ from intermodel import __version__
 from intermodel.settings.model import NAME
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import PREFIX, Operation
+from intermodel.web.api.receipts import TOKEN
 
 _ABOUT = """What a node can call, what it may spend and what it did.
 
@@ -23,7 +24,7 @@ _NAMED = "`NAME` or `owner/NAME`; the slash may be written as it is, or as %2F."
 _NAME = {"type": "string", "pattern": NAME, "maxLength": 200}
 _IN_PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "receipts": ("A receipt's id.", {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"}),
-    "tokens": ("A token's id.", {"type": "string", "pattern": "^([0-9a-f]{12}|environment)$"}),
+    "tokens": ("A token's id.", {"type": "string", "pattern": TOKEN}),
 }
 """What stands in the path of those that are not named by `_NAME`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,24 +11,27 @@ from intermodel.accounts import Filter
 from intermodel.core import Conflict, NotFound
 from intermodel.gateway import Gateway
 from intermodel.governance import Caller
+from intermodel.web.api.costs import cost_known
 from intermodel.web.api.forms import Form, Line, Moment, dollars
 from intermodel.web.api.operation import Asked, Operation
 
+Outcome = Literal["ok", "failed", "refused", "broken", "left", "lost"]
+"""How a call ends."""
+TOKEN = r"^([0-9a-f]{12}|environment)$"  # noqa: S105 - what ids look like
 _ID = r"[0-9A-HJKMNP-TV-Z]{26}"
 
 
 class Wanted(Form):
     """Which receipts."""
 
-    token: Line | None = None
+    token: Annotated[str, Field(pattern=TOKEN)] | None = None
     """Id of the token that called."""
     user: Line | None = None
     organisation: Line | None = None
     route: Line | None = None
     model: Line | None = None
     """Address of what answered."""
-    outcome: Line | None = None
-    """`ok`, `failed`, `refused`, `broken`, `left` or `lost`."""
+    outcome: Outcome | None = None
     since: Moment | None = None
     until: Moment | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
@@ -61,6 +64,8 @@ class ReceiptState(BaseModel):
     budgets: list[dict[str, Any]] = []
     quality: float | None = None
     """How good its answer was found, from 0 to 1; null where nobody said."""
+    cost_known: bool
+    """False where no price is known of what answered: the amounts are then without what that cost."""
     dollars: dict[str, str]
     """`reserved`, `spent` and `wasted`. Attempts and budgets have one of their own."""
 
@@ -105,11 +110,12 @@ class Receipts:
         found = filter_of(wanted, asked.caller)
         receipts = await self._receipts.list(found, wanted.limit, wanted.before or "") if found else []
         rest = len(receipts) == wanted.limit
-        return {"data": [_listed(receipt) for receipt in receipts], "next": receipts[-1]["id"] if rest else None}
+        listed = [_listed(receipt, asked.caller) for receipt in receipts]
+        return {"data": listed, "next": receipts[-1]["id"] if rest else None}
 
     async def get(self, asked: Asked) -> dict[str, Any]:
         """Tell one receipt. Its id is in the header x-intermodel-receipt of the answer."""
-        return told(await self._find(asked))
+        return told(await self._find(asked), asked.caller)
 
     async def rate(self, asked: Asked) -> Rated:
         """Rate an answer, from 0 to 1: the order `best` goes by the mean. Each receipt counts once."""
@@ -143,13 +149,16 @@ def filter_of(wanted: Any, caller: Caller) -> Filter | None:
     return Filter(**given, since=since and since.timestamp(), until=until and until.timestamp())
 
 
-def _listed(receipt: dict[str, Any]) -> dict[str, Any]:
-    return told({name: value for name, value in receipt.items() if name != "content"})
+def _listed(receipt: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    return told({name: value for name, value in receipt.items() if name != "content"}, caller)
 
 
-def told(receipt: dict[str, Any]) -> dict[str, Any]:
-    """The receipt, with its amounts in dollars besides."""
+def told(receipt: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    """The receipt, with its amounts in dollars besides, and whether they are all; which server it was, to admins."""
+    if not caller.admin:
+        receipt = {name: value for name, value in receipt.items() if name != "upstream"}
     money = {key: dollars(receipt.get(key) or 0) for key in ("reserved", "spent", "wasted")}
     attempts = [attempt | {"dollars": dollars(attempt.get("cost") or 0)} for attempt in receipt.get("attempts") or ()]
     budgets = [charge | {"dollars": dollars(charge["nano"])} for charge in receipt.get("budgets") or ()]
-    return receipt | {"dollars": money, "attempts": attempts, "budgets": budgets}
+    more = {"cost_known": cost_known(receipt), "dollars": money, "attempts": attempts, "budgets": budgets}
+    return receipt | more

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from intermodel.core import Conflict, NotFound
-from intermodel.gateway import Gateway
+from intermodel.gateway import Gateway, Registry
 from intermodel.settings import Route
 from intermodel.web.api.deployments import MOST, DeclaredIn
 from intermodel.web.api.forms import Form, Listing, document
@@ -51,14 +52,9 @@ class Routes:
 
         It holds once this answers, also after a crash. Other processes of the node follow within two seconds.
         """
-        await self._registry.renew()
-        routes = self._registry.declared.routes
-        there = asked.name in routes
-        if not there and len(routes) >= MOST:
-            raise Conflict(f"There are {MOST} routes, as many as a node takes.", hint="Remove one.")
-        await self._registry.put_route(asked.name, document(asked.body))
+        is_new = await declare_route(self._registry, asked.name, document(asked.body))
         state = self._state(asked.name)
-        return state if there else Made(state)
+        return Made(state) if is_new else state
 
     async def delete(self, asked: Asked) -> None:
         """Remove a route that was declared while the node runs."""
@@ -71,3 +67,13 @@ class Routes:
             declared_in="file" if self._registry.is_fixed(name) else "run time",
             document=route.model_dump(mode="json", exclude_defaults=True),
         )
+
+
+async def declare_route(registry: Registry, name: str, told: Mapping[str, Any]) -> bool:
+    """Declare a route, or change one; whether it is new. Raises `Invalid`, `Conflict`."""
+    await registry.renew()
+    routes = registry.declared.routes
+    if name not in routes and len(routes) >= MOST:
+        raise Conflict(f"There are {MOST} routes, as many as a node takes.", hint="Remove one.")
+    await registry.put_route(name, told)
+    return name not in routes

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from intermodel.accounts import Filter
-from intermodel.core import NotFound
+from intermodel.core import Invalid, NotFound
 from intermodel.gateway import Gateway
 from intermodel.governance import Caller, Tokens
+from intermodel.web.api.costs import cost_known
 from intermodel.web.pages.periods import HOURS, chosen
 from intermodel.web.pages.render import page
 from intermodel.web.pages.timeline import timeline_of
@@ -55,7 +56,12 @@ class Wanted:
 
     @classmethod
     def of(cls, query: Mapping[str, str]) -> Wanted:
+        """Raises `Invalid` for an outcome that no call has."""
         given = {name: query.get(name, "").strip()[:_TEXT] for name in cls.__slots__}
+        if given["outcome"] and given["outcome"] not in OUTCOMES:
+            raise Invalid(
+                f"No call ends with '{given['outcome'][:40]}'.", hint=f"outcome is one of {', '.join(OUTCOMES)}."
+            )
         return cls(**given | {"before": given["before"] if _ID.fullmatch(given["before"]) else ""})
 
     @property
@@ -131,7 +137,7 @@ def whole(receipt: Mapping[str, Any]) -> dict[str, Any]:
     attempts = [{**_ATTEMPT, **one} for one in receipt.get("attempts") or ()]
     usage = receipt.get("usage")
     counted = {"input": 0, "output": 0, "estimated": False, **usage} if usage else None
-    return {**_RECEIPT, **receipt, "attempts": attempts, "usage": counted}
+    return {**_RECEIPT, **receipt, "attempts": attempts, "usage": counted, "cost_known": cost_known(receipt)}
 
 
 def _may_see(caller: Caller, call: Mapping[str, Any]) -> bool:

@@ -34,7 +34,7 @@ class Chat:
 
     async def show(self, request: Request, caller: Caller) -> Response:
         """An empty conversation with the models that the query names."""
-        talking = [entry for entry in await self._listing.all() if entry.chats]
+        talking = [entry for entry in await self._listing.all(caller) if entry.chats]
         wanted = [name for name in request.query_params.getlist("model") if name]
         models = tuple(dict.fromkeys(named(name, talking).address for name in wanted))[:MOST_MODELS]
         return _page(request, caller, talking, Asked(models or tuple(e.address for e in talking[:1])))
@@ -53,7 +53,7 @@ class Chat:
         if watch.left:
             request.scope["left"] = True
         turns = recent((*asked.turns, Turn(prompt=asked.prompt, answers=answers)))
-        talking = [entry for entry in await self._listing.all() if entry.chats]
+        talking = [entry for entry in await self._listing.all(caller) if entry.chats]
         said = Asked(asked.models, "", asked.system, asked.temperature, asked.max_tokens, turns)
         return _page(request, caller, talking, said)
 

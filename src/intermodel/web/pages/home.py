@@ -22,14 +22,14 @@ class Home:
         self._health = health
 
     async def show(self, request: Request, caller: Caller) -> Response:
-        entries = await self._listing.all()
+        entries = await self._listing.all(caller)
         first = next((e for e in entries if e.chats), entries[0] if entries else None)
         return page(
             request.scope,
             "home.html",
             caller,
             problems=await self._health.problems(),
-            engines=self._engines.states(),
+            engines=self._engines.states() if caller.admin else [],
             entries=entries[:_FEW],
             total=len(entries),
             talks=any(entry.chats for entry in entries),

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 from intermodel.core import Capability
 from intermodel.engines import Engines, Model, State
 from intermodel.gateway import Directory, Gateway, Target
-from intermodel.settings import Deployment, Settings
+from intermodel.governance import Caller
+from intermodel.settings import Deployment
 
 LOCAL, DEPLOYMENT, ROUTE = "This machine", "Deployment", "Route"
+ELSEWHERE = "another server"
 KINDS = (LOCAL, DEPLOYMENT, ROUTE)
 
 
@@ -30,7 +32,7 @@ class Entry:
     engine: State | None = None
     """Its engine, if it was asked for since the node started."""
     upstream: str = ""
-    """Its name at the other server, of a deployment."""
+    """Its name at the other server, of a deployment; empty for those who may not know."""
     candidates: tuple[tuple[str, bool], ...] = ()
     """Of a route: the names in order, and whether each is known here."""
 
@@ -59,16 +61,19 @@ class Entry:
 class Listing:
     """Everything that can be called, at the moment of asking."""
 
-    def __init__(self, settings: Settings, gateway: Gateway, engines: Engines) -> None:
-        self._deployments = settings.deployments
+    def __init__(self, gateway: Gateway, engines: Engines) -> None:
+        self._registry = gateway.registry
         self._catalog = gateway.catalog
         self._engines = engines
 
-    async def all(self) -> list[Entry]:
-        """Models of this machine first, then deployments, then routes; by address within each."""
-        return entries(
-            await self._catalog.directory(), await self._catalog.models(), self._engines.states(), self._deployments
-        )
+    async def all(self, caller: Caller) -> list[Entry]:
+        """Models of this machine first, then deployments, then routes; by address within each.
+
+        Which servers are behind deployments is told to admins alone.
+        """
+        directory, models = await self._catalog.directory(), await self._catalog.models()
+        told = self._registry.declared.deployments if caller.admin else {}
+        return entries(directory, models, self._engines.states(), told)
 
 
 def entries(
@@ -77,7 +82,7 @@ def entries(
     states: Sequence[State],
     deployments: Mapping[str, Deployment],
 ) -> list[Entry]:
-    """One entry for every address in `directory`."""
+    """One entry for every address in `directory`. Of a deployment that is not in `deployments` nothing is told."""
     engines = {state.address: state for state in reversed(states)}
     found = [
         _local(target, models.get(target.address), engines.get(target.address))
@@ -95,10 +100,14 @@ def _local(target: Target, model: Model | None, engine: State | None) -> Entry:
 
 
 def _deployment(target: Target, deployment: Deployment | None) -> Entry:
-    where = ""
+    where, upstream = ELSEWHERE, ""
     if deployment:
-        where = urlsplit(deployment.base_url).netloc or f"{deployment.provider} in this node"
-    return Entry(target.address, DEPLOYMENT, where, _able(target), target.context_length, upstream=target.upstream)
+        where, upstream = urlsplit(deployment.base_url).netloc or _own(deployment), target.upstream
+    return Entry(target.address, DEPLOYMENT, where, _able(target), target.context_length, upstream=upstream)
+
+
+def _own(deployment: Deployment) -> str:
+    return deployment.host or f"{deployment.provider} in this node"
 
 
 def _route(name: str, candidates: Sequence[str], targets: Mapping[str, Target]) -> Entry:

@@ -26,7 +26,7 @@ class Models:
         self._folder: Path = settings.engines.watch or DataFolder(settings.data).models
 
     async def show_all(self, request: Request, caller: Caller) -> Response:
-        entries = await self._listing.all()
+        entries = await self._listing.all(caller)
         wanted = request.query_params.get("q", "").strip()[:200]
         return page(
             request.scope,
@@ -40,7 +40,7 @@ class Models:
         )
 
     async def show(self, request: Request, caller: Caller) -> Response:
-        entry = named(request.path_params["address"], await self._listing.all())
+        entry = named(request.path_params["address"], await self._listing.all(caller))
         calls = snippets(origin(request.scope), entry.address, embeds=entry.embeds_only)
         return page(request.scope, "model.html", caller, entry=entry, snippets=calls)
 

@@ -32,7 +32,7 @@ def page_routes(
     settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, tokens: Tokens, health: Health
 ) -> list[BaseRoute]:
     """Every page, with the files they load."""
-    listing = Listing(settings, gateway, engines)
+    listing = Listing(gateway, engines)
     models, chat, signin = Models(settings, listing), Chat(settings.limits, gateway, listing), SignIn(auth)
     return [
         Route("/", _signed_in(auth, Home(listing, engines, health).show)),
@@ -52,13 +52,14 @@ def page_routes(
 def _figures(gateway: Gateway, auth: Auth, tokens: Tokens) -> list[BaseRoute]:
     """The pages about calls and money."""
     calls, budgets = Calls(gateway, tokens), Budgets(gateway.accounts.budgets, auth)
-    spending = Spending(gateway.accounts.receipts, tokens)
+    spending, deployments = Spending(gateway, tokens), Deployments(gateway, auth)
     return [
         Route("/calls", _signed_in(auth, calls.show_all), methods=["GET"]),
         Route("/calls/{id}", _signed_in(auth, calls.show), methods=["GET"]),
         Route("/spending", _signed_in(auth, spending.show), methods=["GET"]),
         Route("/spending.csv", _signed_in(auth, spending.csv), methods=["GET"]),
-        Route("/deployments", _signed_in(auth, Deployments(gateway).show), methods=["GET"]),
+        Route("/deployments", _signed_in(auth, deployments.show), methods=["GET"]),
+        Route("/deployments", _signed_in(auth, deployments.change), methods=["POST"]),
         Route("/budgets", _signed_in(auth, budgets.show), methods=["GET"]),
         Route("/budgets", _signed_in(auth, budgets.change), methods=["POST"]),
     ]

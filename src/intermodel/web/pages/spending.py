@@ -12,11 +12,13 @@ from typing import get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from intermodel.accounts import Filter, Receipts, Spent
+from intermodel.accounts import Filter, Spent
 from intermodel.accounts.budgets import shown
 from intermodel.accounts.receipts import By
 from intermodel.core import Invalid
+from intermodel.gateway import Gateway
 from intermodel.governance import Caller, Tokens
+from intermodel.web.api.costs import sum_known, unpriced
 from intermodel.web.pages.periods import DAYS, chosen
 from intermodel.web.pages.plots import by_day
 from intermodel.web.pages.render import HEADERS, page
@@ -31,11 +33,15 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one model, token, user or organisation came to; `part` is its share of the dearest one, in percent."""
+    """What one model, token, user, organisation or day came to; `part` is its share of the dearest one, in percent.
+
+    `known`: whether that is all it cost.
+    """
 
     name: str
     spent: Spent
     part: float
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,9 @@ class Group:
 
 
 class Spending:
-    def __init__(self, receipts: Receipts, tokens: Tokens) -> None:
-        self._receipts = receipts
+    def __init__(self, gateway: Gateway, tokens: Tokens) -> None:
+        self._receipts = gateway.accounts.receipts
+        self._catalog = gateway.catalog
         self._tokens = tokens
 
     async def show(self, request: Request, caller: Caller) -> Response:
@@ -58,7 +65,8 @@ class Spending:
         days = await self._receipts.spending("day", since, whose)
         names = await self._names()
         shown_by = tuple(_TITLES) if caller.admin else ("model",)
-        groups = [_group(by, await self._receipts.spending(by, since, whose), names) for by in _by(shown_by)]
+        found = {by: await self._receipts.spending(by, since, whose) for by in _by(shown_by)}
+        without_price = unpriced(found["model"], await self._catalog.directory())
         return page(
             request.scope,
             "spending.html",
@@ -67,9 +75,10 @@ class Spending:
             period=period,
             since=machine(since),
             total=_total(days),
-            days=list(reversed(days)),
+            unpriced=without_price,
+            days=list(reversed(_rows("day", days, names, without_price))),
             plot_of_days=by_day(days, period, now),
-            groups=groups,
+            groups=[Group(by, _TITLES[by], _rows(by, rows, names, without_price)) for by, rows in found.items()],
         )
 
     async def csv(self, request: Request, caller: Caller) -> Response:
@@ -79,9 +88,13 @@ class Spending:
             raise Invalid(f"Spending is not counted by '{by[:40]}'.", hint=f"by is one of {', '.join(get_args(By))}.")
         period = chosen(request.query_params.get("period", ""), DAYS, _DEFAULT)
         (counted,) = _by((by,))
-        found = await self._receipts.spending(counted, period.since(time.time()), _whose(caller))
+        since, whose = period.since(time.time()), _whose(caller)
+        found = await self._receipts.spending(counted, since, whose)
+        models = found if counted == "model" else await self._receipts.spending("model", since, whose)
+        without_price = unpriced(models, await self._catalog.directory())
         headers = {"Content-Disposition": f'attachment; filename="spending-by-{by}-{period.name}.csv"'}
-        return Response(_csv(by, found, await self._names()), media_type="text/csv", headers={**HEADERS, **headers})
+        text = _csv(by, found, await self._names(), without_price)
+        return Response(text, media_type="text/csv", headers={**HEADERS, **headers})
 
     async def _names(self) -> dict[str, str]:
         return {token.id: token.name for token in await self._tokens.all()}
@@ -95,11 +108,13 @@ def _by(names: Sequence[str]) -> list[By]:
     return [by for by in get_args(By) if by in names]
 
 
-def _group(by: str, found: Sequence[Spent], tokens: Mapping[str, str]) -> Group:
+def _rows(by: str, found: Sequence[Spent], tokens: Mapping[str, str], without_price: Sequence[str]) -> Sequence[Row]:
     dearest = max((one.cost for one in found), default=0)
     busiest = max((one.calls for one in found), default=1)
-    rows = [Row(_name(by, one.key, tokens), one, _part(one, dearest, busiest)) for one in found]
-    return Group(by, _TITLES[by], rows)
+    return [
+        Row(_name(by, one.key, tokens), one, _part(one, dearest, busiest), sum_known(by, one, without_price))
+        for one in found
+    ]
 
 
 def _part(one: Spent, dearest: int, busiest: int) -> float:
@@ -116,14 +131,16 @@ def _total(found: Sequence[Spent]) -> Spent:
     return Spent("", *sums, sum(s.cost for s in found))
 
 
-def _csv(by: str, found: Sequence[Spent], tokens: Mapping[str, str]) -> str:
+def _csv(by: str, found: Sequence[Spent], tokens: Mapping[str, str], without_price: Sequence[str]) -> str:
+    """The dollars are empty where nothing of what was spent is known."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     named = ["name"] if by == "token" else []
     writer.writerow([by, *named, "calls", "input_tokens", "output_tokens", "dollars"])
     for one in found:
         name = [_plain(tokens.get(one.key, ""))] if named else []
-        writer.writerow([_plain(one.key), *name, one.calls, one.input_tokens, one.output_tokens, shown(one.cost)])
+        dollars = shown(one.cost) if one.cost or sum_known(by, one, without_price) else ""
+        writer.writerow([_plain(one.key), *name, one.calls, one.input_tokens, one.output_tokens, dollars])
     return text.getvalue()
 
 
