@@ -104,7 +104,7 @@ def test_a_filter_is_not_routed_around_by_a_hedge(hedged: tuple[Running, Server]
     answer = ask(node, "r")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
     until(server.of("second")[0].left.is_set, 1)
-    assert [a["outcome"] for a in receipt(node, answer)["attempts"]] == ["failed", "lost"]
+    assert [a["outcome"] for a in receipt(node, answer)["attempts"]] == ["refused", "lost"]
 
 
 def test_both_at_the_same_moment_leave_nothing_behind(hedged: tuple[Running, Server]) -> None:

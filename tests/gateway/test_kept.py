@@ -138,7 +138,7 @@ def test_the_call_upstream_is_not_its_first_callers(kept: tuple[Running, Server]
     node, server = kept
     server.script = lambda _: [1.0, *steps("ok", stream=stream)]
 
-    cache = node.node.gateway._cache
+    cache = node.node.gateway.cache
 
     async def leave() -> int:
         async with httpx2.AsyncClient() as client:
@@ -195,7 +195,7 @@ def test_answers_on_their_way_are_bounded_too(tmp_path: Path) -> None:
     with calling(tmp_path, ROUTES, cache=CacheTable(bytes=2048)) as (node, server):
         server.script = lambda _: streamed([ROLE, *[says("x" * 600) for _ in range(20)], STOP, DONE])
         assert ask(node, "r", stream=True).content.endswith(DONE)
-        cache = node.node.gateway._cache
+        cache = node.node.gateway.cache
         assert (cache.bytes, len(cache._coming), len(cache._kept)) == (0, 0, 0)
 
 
@@ -221,7 +221,7 @@ def test_a_stop_is_told_to_all_who_read(kept: tuple[Running, Server]) -> None:
     server.script = lambda _: streamed(BEGUN, HANG)
     with ThreadPoolExecutor(2) as pool:
         answers = [pool.submit(ask, node, "r", stream=True) for _ in range(2)]
-        until(lambda: [kept for kept in node.node.gateway._cache._coming.values() if kept.readers and kept.pieces])
+        until(lambda: [kept for kept in node.node.gateway.cache._coming.values() if kept.readers and kept.pieces])
         on(node, node.node.gateway.stop(0.1))
         assert [read_stream(one.result().text)[1] for one in answers] == ["node_stopping"] * 2
 
@@ -275,7 +275,7 @@ def test_it_is_bounded(tmp_path: Path) -> None:
         server.script = lambda _: steps("ok", stream=False)
         for number in range(20):
             ask(node, "r", seed=number)
-        assert node.node.gateway._cache.bytes <= 4096
+        assert node.node.gateway.cache.bytes <= 4096
         ask(node, "r", seed=19)
         assert len(server.asked) == 20, "the newest are kept"
         ask(node, "r", seed=0)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import logging
 import math
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +19,7 @@ from intermodel.gateway import money
 from intermodel.gateway.account import Account, Attempt
 from intermodel.gateway.asking import Asked, Resuming
 from intermodel.gateway.attempts import DRAIN_S, LOST, Attempts, Failed
-from intermodel.gateway.cache import Cache, Kept, digest_of, key_of
+from intermodel.gateway.cache import Cache
 from intermodel.gateway.catalog import Catalog
 from intermodel.gateway.choose import Candidate, Directory, Target, choose, none_fit
 from intermodel.gateway.content import Content
@@ -30,6 +29,7 @@ from intermodel.gateway.health import Health, Standing, are_closed
 from intermodel.gateway.health import Place as PlaceHealth
 from intermodel.gateway.live import progress_of
 from intermodel.gateway.metrics import Metrics
+from intermodel.gateway.race import first_to_succeed
 from intermodel.gateway.receipt import receipt_of
 from intermodel.gateway.registry import Registry
 from intermodel.gateway.replay import Replay
@@ -37,6 +37,7 @@ from intermodel.gateway.reply import Reply
 from intermodel.gateway.resume import KEPT_BYTES, continuable, continued, told_so_far
 from intermodel.gateway.scorers import Scorer, judged
 from intermodel.gateway.screen import Guards, Screen, refuse_unseen, screened
+from intermodel.gateway.sharing import Sharing
 from intermodel.governance import Caller
 from intermodel.providers import Provider
 from intermodel.settings import Limits, Route
@@ -89,12 +90,11 @@ class Gateway:
         self.registry = registry
         self.metrics = metrics
         self.accounts = accounts
-        self._attempts = Attempts(registry, local, accounts, rate_limits, metrics, self._later)
+        self._attempts = Attempts(registry, local, accounts, rate_limits, metrics, self.later)
         self._rates = rate_limits
         self._guards = guards
         self._scorers = scorers
         self._limits = limits
-        self._cache = cache
         self._keeps_content = keeps_content
         self._chosen_from = Directory()
         self._choices: dict[tuple[str, frozenset[Capability]], tuple[tuple[Candidate, ...], list[PlaceHealth]]] = {}
@@ -102,8 +102,8 @@ class Gateway:
         self._running: set[asyncio.Task[Any]] = set()
         self._after: set[asyncio.Task[Any]] = set()
         self._live: dict[str, tuple[Account, Reply | None]] = {}
-        self._said_by = self._chosen_from, registry.declared
-        self._said: dict[str, bytes] = {}
+        self.cache = cache
+        self._sharing = Sharing(self, cache, registry, self._attempts.deployment)
         self._payers: dict[str, tuple[Caller, Payer]] = {}
         self._stopping = False
         registry.forgets += [self._attempts.health.forget, metrics.forget, accounts.prices.forget, self._rechoose]
@@ -122,7 +122,7 @@ class Gateway:
         """
         self._admit()
         self.accounts.receipts.admit()
-        account = Account(new_id(), call, caller, self._payer(caller), self._over)
+        account = Account(new_id(), call, caller, self._payer(caller), self.over)
         if self._keeps_content:
             account.content = Content()
         self._live[account.id] = account, None
@@ -131,15 +131,15 @@ class Gateway:
         except asyncio.CancelledError:
             error = self.interrupted()
             if not account.draining:
-                await self._over(account, "failed" if error else "left", error)
+                await self.over(account, "failed" if error else "left", error)
             if error is not None:
                 raise error from None
             raise
         except IntermodelError as error:
-            await self._over(account, "refused" if _is_callers(error) else "failed", error)
+            await self.over(account, "refused" if _is_callers(error) else "failed", error)
             raise
         except Exception:
-            await self._over(account, "failed", IntermodelError("A mistake of this node."))
+            await self.over(account, "failed", IntermodelError("A mistake of this node."))
             raise
 
     def _payer(self, caller: Caller) -> Payer:
@@ -174,8 +174,8 @@ class Gateway:
         if account.content is not None:
             account.content.ask(account.call)
         if route.cache_s:
-            return await self._kept_or_asked(account, route, directory)
-        return await self._first(account, route)
+            return await self._sharing.answer(account, route, directory)
+        return await self.first(account, route)
 
     async def _screened(self, call: Call, route: Route, findings: Counter[str]) -> Call:
         """The call as the route's guards let it pass. Raises `Refused`."""
@@ -254,7 +254,7 @@ class Gateway:
 
     # Trying candidates
 
-    async def _first(self, account: Account, route: Route) -> Reply:
+    async def first(self, account: Account, route: Route) -> Reply:
         """The reply of the first place that answers. Raises the most telling error of all attempts."""
         failover = Failover(route, account.candidates, self._attempts.keys, self._random.random)
         ends = account.started + min(route.within_s, route.total_s or self._limits.call_s)
@@ -302,7 +302,7 @@ class Gateway:
             other = None if first.done() else failover.rival(place, time.monotonic(), ends, self._attempts.may)
             if other is not None:
                 tasks.add(asyncio.create_task(self._ask(account, route, other, ends, hedge=True)))
-            winner = await _first_to_succeed(tasks, lambda f: failover.failed(f.place, f.error, time.monotonic()))
+            winner = await first_to_succeed(tasks, lambda f: failover.failed(f.place, f.error, time.monotonic()))
             await self._attempts.call_off(account, tasks - {winner}, LOST)
         except asyncio.CancelledError:  # it may come when one has won already
             await self._attempts.call_off(account, tasks, "left")
@@ -358,10 +358,10 @@ class Gateway:
             log.exception("an answer was not accounted for: what was set aside is charged")
             self._attempts.close_blindly(attempt)
         if outcome == "ok" and account.route is not None and account.route.scorers:
-            self._later(self._judge(account, attempt, reply))
+            self.later(self._judge(account, attempt, reply))
         if outcome == "broken":
             log.warning("answer broke off", extra={"model": reply.address, "request": account.call.request_id})
-        await self._over(account, outcome, None)
+        await self.over(account, outcome, None)
 
     async def _judge(self, account: Account, attempt: Attempt, reply: Reply) -> None:
         """Have the route's scorers judge a whole answer, in a thread: its caller has it."""
@@ -376,7 +376,7 @@ class Gateway:
     async def abandon(self, reply: Reply) -> None:
         """The caller is gone before the end: stop the work upstream, or read on for the bill."""
         if reply.pipe is not None and self._is_wanted(reply) and not self._stopping:
-            self._later(self._drain(reply))
+            self.later(self._drain(reply))
         else:
             await reply.drop()
 
@@ -440,7 +440,7 @@ class Gateway:
 
     # Money and receipts
 
-    async def _over(self, account: Account, outcome: str, error: IntermodelError | None) -> None:
+    async def over(self, account: Account, outcome: str, error: IntermodelError | None) -> None:
         """End a call: count it and write its receipt."""
         self._live.pop(account.id, None)
         account.outcome = outcome
@@ -470,75 +470,6 @@ class Gateway:
             error.hint = f"{error.hint} Tried {tried}".strip()
         return error
 
-    # Answers that are kept
-
-    async def _kept_or_asked(self, account: Account, route: Route, directory: Directory) -> Reply | Replay:
-        key = key_of(account.call, account.caller, self._saying(account.call.model, route, directory))
-        while (kept := self._cache.find(key)) is not None:
-            with kept.reader():
-                await kept.more(0)
-            if kept.error is not None:
-                raise copy.copy(kept.error)  # each caller is told their own receipt
-            if not kept.given_up:
-                account.cached = kept.receipt
-                return Replay(self, account, kept)
-        kept = self._cache.begin(key, account.id, route.cache_s or 0)
-        asking = asyncio.create_task(self._asked_for_all(account, route, key, kept))
-        try:
-            reply = await asyncio.shield(asking)
-        except asyncio.CancelledError:
-            if kept.readers and not self._stopping:
-                account.draining += 1
-                self._later(self._without_first(account, asking, kept))
-            elif await _closed(asking):
-                account.draining += 1  # its account is closed already
-            raise
-        reply.taken_over()
-        return reply
-
-    def _saying(self, name: str, route: Route, directory: Directory) -> bytes:
-        """What a route says, and the deployments it names. Guards are those of the settings file, so they stay."""
-        declared = self.registry.declared
-        if directory is not self._said_by[0] or declared is not self._said_by[1]:
-            self._said_by, self._said = (directory, declared), {}
-        said = self._said.get(name)
-        if said is None:
-            targets = [directory.targets[one] for one in route.candidates if one in directory.targets]
-            documents = [route, *map(self._attempts.deployment, targets)]
-            said = self._said[name] = digest_of(name, [document.model_dump_json() for document in documents])
-        return said
-
-    async def _asked_for_all(self, account: Account, route: Route, key: bytes, kept: Kept) -> Reply:
-        """The first place's answer, which is the entry's: whoever waits for it gets it, also when its caller leaves."""
-        try:
-            reply = await self._first(account, route)
-        except BaseException as error:
-            self._cache.failed(key, kept, error if isinstance(error, Upstream) else None)
-            raise
-        reply.keep(self._cache, key, kept)
-        return reply
-
-    async def _without_first(self, account: Account, asking: asyncio.Task[Reply], kept: Kept) -> None:
-        """The first caller has left; the answer is asked for as long as others wait for it."""
-        unread = asyncio.create_task(kept.unread())
-        try:
-            await asyncio.wait({asking, unread}, return_when=asyncio.FIRST_COMPLETED)
-        finally:  # cancelled where the node stops
-            unread.cancel()
-            has_reply = await _closed(asking)
-            account.draining -= 1
-            if not has_reply and not account.draining:
-                error = None if asking.cancelled() else asking.exception()
-                if error is not None and not isinstance(error, IntermodelError):
-                    log.error("a call that others waited for ended by mistake", exc_info=error)
-                    error = IntermodelError("A mistake of this node.")
-                with contextlib.suppress(Unavailable):  # it is written as soon as that is possible
-                    await self._over(account, "left", error)
-
-    async def replayed(self, account: Account, kept: Kept, outcome: str) -> None:
-        """Close the account of an answer that was given again, which costs nothing."""
-        await self._over(account, outcome, None)
-
     # The life of the gateway
 
     def _admit(self) -> None:
@@ -556,7 +487,8 @@ class Gateway:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let `work` go on behind the calls; `stop` waits for it."""
         task = asyncio.create_task(work)
         self._after.add(task)
         task.add_done_callback(self._after.discard)
@@ -584,35 +516,6 @@ class Gateway:
             for task in left:  # one that ends may leave an answer to be drained, which is ended then
                 task.cancel()
             await asyncio.wait(left, timeout=remaining_s)
-
-
-async def _closed(asking: asyncio.Task[Reply]) -> bool:
-    """End what is asked for by a caller who has left; whether there was a reply by then, which is closed too."""
-    if not asking.done():
-        asking.cancel()
-        await asyncio.wait({asking})
-    if asking.cancelled() or asking.exception() is not None:
-        return False
-    await asking.result().close()
-    return True
-
-
-async def _first_to_succeed(tasks: set[Asking], failed: Callable[[Failed], bool]) -> Asking:
-    """The task that ends first without an error. Raises the last error, or one after which `failed` gives up."""
-    waiting = set(tasks)
-    while True:
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        errors = [error for task in done if (error := task.exception()) is not None]
-        if len(errors) < len(done):
-            return next(task for task in done if task.exception() is None)
-        for error in errors if waiting else errors[:-1]:
-            if not isinstance(error, Failed) or not failed(error):
-                raise error
-        if not waiting:
-            raise errors[-1]
-
-
-Asking = asyncio.Task[tuple[Asked, Attempt]]
 
 
 def _used(reply: Reply, attempt: Attempt) -> Usage | None:

@@ -11,7 +11,7 @@ from intermodel.gateway.cache import Kept
 
 
 class Books(Protocol):
-    async def replayed(self, account: Account, kept: Kept, outcome: str) -> None: ...
+    async def replayed(self, account: Account, outcome: str) -> None: ...
 
     def interrupted(self) -> IntermodelError | None: ...
 
@@ -69,4 +69,4 @@ class Replay:
         if not self._settled:
             self._settled = True
             self._kept.leave()
-            await self._books.replayed(self._account, self._kept, outcome)
+            await self._books.replayed(self._account, outcome)
