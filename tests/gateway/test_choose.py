@@ -13,7 +13,7 @@ import pytest
 
 from intermodel.core import Call, Capability, Invalid, Kind, NotFound, Refused, Unavailable
 from intermodel.gateway import Candidate, Directory, Target
-from intermodel.gateway.choose import choose, none_fit
+from intermodel.gateway.choose import Known, Verdict, choose, none_fit
 from intermodel.gateway.health import Phase, Standing
 from intermodel.settings import Constraints, Route
 
@@ -97,6 +97,10 @@ def test_unknown_names_get_the_nearest_one() -> None:
         chosen(call("x"), Directory())
 
 
+def allowed(purpose: str, place: str, allows: bool | None) -> Known:
+    return Known({(purpose, place): Verdict(allows, "its licence says so")})
+
+
 @pytest.mark.parametrize(
     ("require", "meets", "fails"),
     [
@@ -104,9 +108,22 @@ def test_unknown_names_get_the_nearest_one() -> None:
         ({"price_input": 2}, {"price_input": Decimal(2)}, [{"price_input": Decimal("2.01")}, {}]),
         ({"price_output": 2}, {"price_output": Decimal(0)}, [{"price_output": Decimal(3)}, {}]),
         ({"energy_joules": 100}, {"energy_joules": 99.5}, [{"energy_joules": 101.0}, {}]),
-        ({"tier": 1}, {"tier": 1}, [{"tier": 2}, {}]),
-        ({"verdict": "commercial"}, {"verdicts": frozenset({"commercial"})}, [{"verdicts": frozenset()}, {}]),
-        ({"openness": "open access"}, {"openness": "open source"}, [{"openness": "closed"}, {}]),
+        ({"tier": 1}, {"known": Known(tier=1)}, [{"known": Known(tier=2)}, {}]),
+        (
+            {"verdict": "commercial", "place": "DE"},
+            {"known": allowed("commercial", "DE", True)},
+            [
+                {"known": allowed("commercial", "DE", False)},
+                {"known": allowed("commercial", "DE", None)},
+                {"known": allowed("commercial", "", True)},
+                {},
+            ],
+        ),
+        (
+            {"openness": "open access"},
+            {"known": Known(openness="open source")},
+            [{"known": Known(openness="closed")}, {}],
+        ),
     ],
 )
 def test_constraints_hold_and_the_unknown_does_not_meet_them(
@@ -115,6 +132,18 @@ def test_constraints_hold_and_the_unknown_does_not_meet_them(
     targets = [target(f"bad{i}", **facts) for i, facts in enumerate(fails)] + [target("good", **meets)]
     listed = routed(targets, require=Constraints(**require))
     assert listed == [("good", True), *((f"bad{i}", False) for i in range(len(fails)))]
+
+
+def test_a_verdict_and_a_grade_are_refused_with_the_reason_of_the_record() -> None:
+    known = replace(allowed("commercial", "", False), openness="closed", openness_reason="no weights are given out")
+    for require, said in (
+        (Constraints(verdict="commercial"), "verdict on commercial use is not allowed: its licence says so"),
+        (Constraints(openness="open source"), "is closed, the least allowed is open source: no weights are given out"),
+    ):
+        directory = Directory({"a": target("a", known=known)}, {"r": Route(candidates=("a",), require=require)})
+        (one,) = chosen(call("r"), directory)
+        assert not one.fit
+        assert one.reason.endswith(said)
 
 
 def test_a_constraint_that_nobody_meets_refuses_and_names_each_reason() -> None:

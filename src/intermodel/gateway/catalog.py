@@ -5,20 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from decimal import Decimal
+from typing import Protocol
 
 from intermodel.accounts import Prices
 from intermodel.core import Capability, Unavailable
 from intermodel.engines import Engines, Library, Model
-from intermodel.gateway.choose import Directory, Target
-from intermodel.gateway.registry import Registry
-from intermodel.settings import Deployment
+from intermodel.gateway.choose import Directory, Known, Target
+from intermodel.gateway.registry import Declared, Registry
+from intermodel.settings import Constraints, Deployment
 
 log = logging.getLogger(__name__)
 
 LOCAL = "llamacpp"
 """What stands for this machine's engines where a provider is named. A deployment may have the same name."""
+
+
+class Records(Protocol):
+    """What is known of models, as far as routes ask."""
+
+    async def known(self, addresses: Collection[str], asked: Collection[tuple[str, str]]) -> Mapping[str, Known]:
+        """By address, for each purpose and place that is asked for; nothing of those that have no record."""
 
 
 class Catalog:
@@ -38,8 +47,13 @@ class Catalog:
         registry: Registry,
         prices: Prices,
         energy: Callable[[str], float | None],
+        records: Records | None = None,
     ) -> None:
-        """`energy` tells the joules of a thousand tokens made at an address, where they were learned."""
+        """`energy` tells the joules of a thousand tokens made at an address, where they were learned.
+
+        Without `records` nothing is known of any model's licences, openness and tier.
+        """
+        self._records = records
         self._library = library
         self._engines = engines
         self._registry = registry
@@ -118,11 +132,24 @@ class Catalog:
         declared = self._registry.declared
         local = {address: self._local(model) for address, model in self._models.items()}
         remote = {name: self._remote(name, d, name in declared.problems) for name, d in declared.deployments.items()}
-        found = Directory(local | remote, declared.routes)
+        found = Directory(await self._with_known(local | remote, declared), declared.routes)
         if found != self._directory:  # what was chosen from the one before holds on
             self._directory = found
         self._version = self._registry.version
         self._renewed = time.monotonic()
+
+    async def _with_known(self, targets: dict[str, Target], declared: Declared) -> dict[str, Target]:
+        """The targets, with what their records say where a route asks for it."""
+        routes = [route for route in declared.routes.values() if _asks_records(route.require)]
+        if self._records is None or not routes:
+            return targets
+        asked = {(route.require.verdict, route.require.place) for route in routes if route.require.verdict}
+        named = {name for route in routes for name in route.candidates if name in targets}
+        records = {name: _record_of(name, declared) for name in named}
+        known = await self._records.known(set(records.values()), asked)
+        return targets | {
+            name: replace(targets[name], known=known[record]) for name, record in records.items() if record in known
+        }
 
     def _local(self, model: Model) -> Target:
         return Target(
@@ -153,3 +180,13 @@ class Catalog:
             price_output=price.output_per_million if price is not None else None,
             energy_joules=self._energy(name),
         )
+
+
+def _asks_records(require: Constraints) -> bool:
+    return bool(require.verdict or require.openness or require.tier is not None)
+
+
+def _record_of(name: str, declared: Declared) -> str:
+    """The address under which the record of a target is kept."""
+    deployment = declared.deployments.get(name)
+    return (deployment.record or name) if deployment is not None else name

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
+from typing import NamedTuple
 
 from intermodel.core import Call, Capability, IntermodelError, Invalid, NotFound, Refused, Unavailable
 from intermodel.gateway.health import Standing
@@ -17,13 +18,34 @@ _OPTIONAL = frozenset({Capability.CONTINUES})
 """Abilities that a model has only where it says so."""
 
 
+class Verdict(NamedTuple):
+    """Whether the licences along a model's lineage allow a purpose in a place, strictly read, and why or why not."""
+
+    allows: bool | None
+    """None: that is unknown."""
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a model's record says of it, as far as routes ask."""
+
+    verdicts: Mapping[tuple[str, str], Verdict] = field(default_factory=dict)
+    """By purpose and place."""
+    openness: str = ""
+    openness_reason: str = ""
+    tier: int | None = None
+
+
+NOTHING_KNOWN = Known()
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A model that this node can call, under the address callers use.
 
     `provider` is the key of its connections, `upstream` the model's name there. Empty `capabilities` are unknown, as
-    are None and "" elsewhere. Prices are US dollars for a million tokens. `verdicts` (purposes that the licences
-    allow), `openness` and `tier` come from the model's record.
+    are None and "" elsewhere. Prices are US dollars for a million tokens. `known` comes from the model's record.
     """
 
     address: str
@@ -37,9 +59,7 @@ class Target:
     price_input: Decimal | None = None
     price_output: Decimal | None = None
     energy_joules: float | None = None
-    verdicts: frozenset[str] | None = None
-    openness: str = ""
-    tier: int | None = None
+    known: Known = NOTHING_KNOWN
     problem: str = ""
     """Why it cannot be called at all, in words for callers."""
 
@@ -122,16 +142,33 @@ def _unmet(require: Constraints, target: Target) -> str:
         ("price for a million tokens read", require.price_input, target.price_input),
         ("price for a million tokens made", require.price_output, target.price_output),
         ("energy for a thousand tokens, in joules,", require.energy_joules, target.energy_joules),
-        ("tier", require.tier, target.tier),
+        ("tier", require.tier, target.known.tier),
     ):
         if most is not None and (its is None or its > most):
             return f"its {name} is {'unknown' if its is None else its}, the most allowed is {most}"
-    if require.verdict and require.verdict not in (target.verdicts or ()):
-        known = "unknown" if target.verdicts is None else "not allowed"
-        return f"the licences' verdict on {require.verdict} use is {known}"
-    if require.openness and _openness(target.openness) < _openness(require.openness):
-        return f"its openness is {target.openness or 'unknown'}, the least allowed is {require.openness}"
+    known = target.known
+    if require.verdict:
+        verdict = known.verdicts.get((require.verdict, require.place), _UNKNOWN)
+        if not verdict.allows:
+            answer = "unknown" if verdict.allows is None else "not allowed"
+            return _because(f"the licences' verdict on {_WORDS[require.verdict]} is {answer}", verdict.reason)
+    if require.openness and _openness(known.openness) < _openness(require.openness):
+        said = f"its openness is {known.openness or 'unknown'}, the least allowed is {require.openness}"
+        return _because(said, known.openness_reason)
     return ""
+
+
+_UNKNOWN = Verdict(None, "")
+_WORDS = {
+    "commercial": "commercial use", "research": "use in research", "redistribute": "passing it on",
+    "modify": "changing it", "train_on_outputs": "training on its outputs", "serve": "serving it to others",
+}  # fmt: skip
+_REASON = 300
+"""A reason of more characters is cut on receipts: the record has all of it."""
+
+
+def _because(said: str, reason: str) -> str:
+    return f"{said}: {reason[:_REASON]}" if reason else said
 
 
 def _openness(word: str) -> int:

@@ -18,7 +18,7 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 
 from intermodel.core import Invalid
-from intermodel.settings.model import Deployment, Route, Settings, Telemetry
+from intermodel.settings.model import Deployment, Ledger, Route, Settings, Telemetry
 
 PREFIX = "INTERMODEL_"
 CONFIG = "INTERMODEL_CONFIG"
@@ -76,6 +76,20 @@ def telemetry_headers(telemetry: Telemetry, environ: Mapping[str, str] | None = 
             code="key_missing",
         )
     return {name.strip(): _one_line(unquote(value), "telemetry") for name, _, value in pairs}
+
+
+def ledger_passphrase(ledger: Ledger, environ: Mapping[str, str] | None = None) -> str:
+    """What encrypts the ledger's key, from its variable; "" where none is named. Raises `Invalid` if it is not set."""
+    if not ledger.passphrase_variable:
+        return ""
+    given = (os.environ if environ is None else environ).get(ledger.passphrase_variable, "")
+    if not given:
+        raise Invalid(
+            f"The variable {ledger.passphrase_variable} does not hold the passphrase of the ledger's key.",
+            hint=f"export {ledger.passphrase_variable}=... and start the node again.",
+            code="key_missing",
+        )
+    return given
 
 
 def _variable(variable: str, name: str, environ: Mapping[str, str]) -> str:

@@ -151,6 +151,8 @@ class Deployment(Table):
     """What the model can do. Empty: unknown, and nothing is refused for it but `continues`, which must be stated."""
     region: str = Field("", max_length=64)
     """Where it runs, as you name places (`eu`, `DE`, `us-east-1`); routes can demand one."""
+    record: str = Field("", max_length=200)
+    """The address under which this node keeps the record of the model behind it. Empty: the deployment's own name."""
     price: Price | None = None
     """What it charges. None: looked up in the public list (genai-prices) by server and model."""
     rate: Rate = Rate()
@@ -174,6 +176,10 @@ class Deployment(Table):
         return self
 
 
+Purpose = Literal["commercial", "research", "redistribute", "modify", "train_on_outputs", "serve"]
+"""What a model is used for, as licences' verdicts know it."""
+
+
 class Constraints(Table):
     """What a route demands of its candidates: `[routes.NAME.require]`. What is not known of one counts as not met."""
 
@@ -187,10 +193,12 @@ class Constraints(Table):
     """Most dollars for a million tokens made."""
     energy_joules: float | None = Field(None, gt=0, le=1e12)
     """Most joules for a thousand tokens made, as measured or estimated."""
-    verdict: str = Field("", max_length=200)
-    """Purpose (`commercial`, `research`, ...) that the licences along the model's lineage must allow."""
-    openness: str = Field("", max_length=200)
-    """Least openness, as the record grades it (`open access`, `open source`)."""
+    verdict: Purpose | None = None
+    """A purpose that the licences along the model's whole lineage must allow, strictly read."""
+    place: str = Field("", pattern=r"^([A-Z]{2})?$")
+    """Where that is: a country (ISO 3166, `DE`) or `EU`. Empty: a licence that excludes any place is not enough."""
+    openness: Literal["open access", "open source"] | None = None
+    """Least openness, as the record grades it."""
     tier: Annotated[int, Field(ge=0, le=5), WHOLE] | None = None
     """Highest tier of harm."""
 
@@ -322,6 +330,19 @@ class Energy(Table):
     """Country (ISO 3166-1 alpha-3) in which vendors are taken to run. Empty: where EcoLogits takes each of them to."""
 
 
+class Ledger(Table):
+    """The signed, append-only record of statements: `[ledger]`."""
+
+    passphrase_variable: str = Field("", max_length=200)
+    """Variable with a passphrase that encrypts the ledger's key. Empty: the key lies open, for its owner alone."""
+    signer: str = Field("", max_length=1000)
+    """Command that holds the key instead: `COMMAND public` prints it, `COMMAND sign` signs what it reads."""
+    witnesses: tuple[Annotated[str, Field(min_length=1, max_length=400)], ...] = Field((), max_length=64)
+    """Public keys (`name+id+base64`) of witnesses whose cosignatures on this ledger's checkpoints count."""
+    group_ms: float = Field(0, ge=0, le=1000)
+    """How long an entry waits for others that share its signature. 0: only as long as those before it are written."""
+
+
 class Limits(Table):
     """What one caller may ask of the node at once: `[limits]`."""
 
@@ -406,6 +427,7 @@ class Settings(Table):
     receipts: Receipts = Receipts()
     cache: Cache = Cache()
     energy: Energy = Energy()
+    ledger: Ledger = Ledger()
     telemetry: Telemetry = Telemetry()
     deployments: dict[Name, Deployment] = Field(default_factory=dict)
     routes: dict[Name, Route] = Field(default_factory=dict)
