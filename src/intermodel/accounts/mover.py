@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from intermodel.accounts.budgets import OPENED, Budgets, Charge
 from intermodel.accounts.journal import REJECTED, Entry, Journal, Position, dumped
 from intermodel.accounts.leases import Key, inserted, upsert
+from intermodel.accounts.seals import leaves_of, note
 from intermodel.accounts.windows import MOST_NANO
 from intermodel.core import Conflict, IntermodelError, Unavailable
 from intermodel.storage import Database
@@ -113,7 +114,9 @@ class _Batch:
 class Mover:
     """Moves the receipts of one process. `await open()` before use; then `move()` again and again."""
 
-    def __init__(self, database: Database, journal: Journal, budgets: Budgets) -> None:
+    def __init__(self, database: Database, journal: Journal, budgets: Budgets, *, seals: bool = False) -> None:
+        """`seals`: receipts are noted for the ledger, too."""
+        self._seals = seals
         self._database = database
         self._journal = journal
         self._budgets = budgets
@@ -276,6 +279,8 @@ class Mover:
             await self._advance(db, batch.end)
             if batch.rows:
                 await db.exec_driver_sql(_insert_receipts(db.dialect), batch.rows)
+                if self._seals:
+                    await note(db, self._journal.owner, leaves_of([(row[0], row[-1]) for row in batch.rows]))
             covered = await self._budgets.slices.charge(db, batch.charges)
             await _count_attempts(db, batch.attempts)
         return covered

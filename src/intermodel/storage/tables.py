@@ -10,6 +10,8 @@ from sqlalchemy import (
     DateTime,
     Float,
     Index,
+    Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -139,6 +141,15 @@ receipts = Table(
 )
 """The account of every call. `id` begins with the time, `at` is in microseconds since 1970, `cost` in nano-dollars."""
 
+receipts_unsealed = Table(
+    "receipts_unsealed",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("owner", String(32), nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+)
+"""Receipts that the ledger of the process `owner` is still to cover: 26 bytes of id and 32 of leaf hash for each."""
+
 attempt_minutes = Table(
     "attempt_minutes",
     metadata,
@@ -151,3 +162,85 @@ attempt_minutes = Table(
     Column("first_token_s", Float, nullable=False),
 )
 """How deployments did, by minute since 1970: attempts, their seconds, and the waits for a first token, summed up."""
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("signer", String(64), nullable=False),
+    Column("predicate_type", String(500), nullable=False),
+    Index("ix_ledger_entries_predicate_type_entry", "predicate_type", "entry"),
+)
+"""An index over the ledger, which can be made anew from it. `at` is in microseconds since 1970."""
+
+ledger_subjects = Table(
+    "ledger_subjects",
+    metadata,
+    Column("digest", String(71), primary_key=True),
+    Column("entry", BigInteger, primary_key=True),
+)
+"""Which entries of the ledger speak of which digest."""
+
+ledger_receipts = Table(
+    "ledger_receipts",
+    metadata,
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("first", String(26), nullable=False),
+    Column("last", String(26), nullable=False),
+    Column("leaves", LargeBinary, nullable=False),
+    Index("ix_ledger_receipts_last", "last"),
+)
+"""Which receipts an entry of the ledger covers: 26 bytes of id and 32 of leaf hash for each, in the tree's order."""
+
+personal = Table(
+    "personal",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""What the ledger knows by a salted hash alone. A row may be erased; the entry then says nothing of anybody."""
+
+_ROWID = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite orders a table by a key of the type INTEGER itself; any other key is a second table beside it."""
+
+catalogue_records = Table(
+    "catalogue_records",
+    metadata,
+    Column("number", _ROWID, primary_key=True, autoincrement=False),
+    Column("key", BigInteger, nullable=False, index=True),
+    Column("document", Text, nullable=False),
+)
+"""What the catalogue knows. A row never changes: one that is put again gets a new, higher number.
+
+`key` is a hash of the address, a third of an index over addresses; the writers' lock keeps one row for each address.
+"""
+
+catalogue_gone = Table(
+    "catalogue_gone",
+    metadata,
+    Column("number", _ROWID, primary_key=True, autoincrement=False),
+    Column("change", BigInteger, nullable=False, index=True),
+)
+"""Numbers of rows that are no more and which a segment may still hold; gone by that change."""
+
+catalogue_segments = Table(
+    "catalogue_segments",
+    metadata,
+    Column("id", _ROWID, primary_key=True, autoincrement=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""The index over the rows `first` to `last`, and no other segment's. It can be made anew from them."""
+
+catalogue_state = Table(
+    "catalogue_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("change", BigInteger, nullable=False),
+    Column("indexed", BigInteger, nullable=False),
+)
+"""One row: the number of the last change, and up to which number rows are in segments. Writers lock it first."""

@@ -1,0 +1,293 @@
+"""`intermodel ledger`: the signed record, its proofs and its keys."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.table import Table
+
+from intermodel.cli.output import Config, Data, Json, cell, err, out, plain, print_json, read_settings, run
+from intermodel.cli.running import check_database
+from intermodel.core import Digest, Invalid
+from intermodel.ledger import Entry, Ledger, open_ledger, reading
+from intermodel.ledger.keys import CommandSigner
+from intermodel.settings import Settings
+from intermodel.settings.load import ledger_passphrase
+from intermodel.storage import Database, DataFolder
+
+app = typer.Typer(help="The signed record of this node: entries, proofs, keys. Reading works beside a running node.")
+
+Index = Annotated[int, typer.Argument(help="Number of an entry, from 0.", min=0)]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger for ever.", show_default=False)]
+
+
+@contextlib.asynccontextmanager
+async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Database]:
+    check_database(settings, folder)
+    database = Database(settings.database, default=folder.sqlite)
+    try:
+        await database.open()
+        yield database
+    finally:
+        await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _writing(settings: Settings) -> AsyncIterator[Ledger]:
+    """The ledger, held against a node. Raises `Conflict` beside one that runs."""
+    folder = DataFolder(settings.data)
+    folder.prepare()
+    passphrase = ledger_passphrase(settings.ledger)
+    with folder.held():
+        async with (
+            _database(settings, folder) as database,
+            open_ledger(folder.path, database, settings.ledger, passphrase=passphrase) as ledger,
+        ):
+            yield ledger
+
+
+def _reading(data: Path | None, config: Path | None) -> Ledger:
+    return reading(DataFolder(read_settings(data, config).data).path)
+
+
+@app.command()
+def checkpoint(data: Data = None, config: Config = None) -> None:
+    """Print the newest checkpoint, a signed note.
+
+    Example: `intermodel ledger checkpoint > checkpoint`
+    """
+    typer.echo(_reading(data, config).checkpoint(), nl=False)
+
+
+@app.command()
+def show(index: Index, data: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """Show an entry.
+
+    Example: `intermodel ledger show 12`
+    """
+
+    async def work() -> Entry:
+        return await _reading(data, config).entry(index)
+
+    entry = run(work())
+    if as_json:
+        print_json(_document(entry))
+        return
+    out.print(f"[bold]entry {entry.index}[/], made {_when(entry.at)}, signed by {plain(entry.signer) or 'unknown'}")
+    if entry.statement is None:
+        out.print("It holds no statement that can be read; its bytes are:")
+        out.print(plain(entry.envelope.decode(errors="replace")), markup=False)
+        return
+    said = orjson.dumps(entry.statement.document(), option=orjson.OPT_INDENT_2).decode()
+    out.print(plain(said, "\n"), markup=False)
+
+
+@app.command()
+def about(
+    digest: Annotated[str, typer.Argument(help="sha256: and 64 hexadecimal digits.")],
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """List the entries that speak of a digest.
+
+    Example: `intermodel ledger about sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`
+    """
+    settings, wanted = read_settings(data, config), str(Digest(digest))
+
+    async def work() -> list[Entry]:
+        folder = DataFolder(settings.data)
+        reading(folder.path)  # where there is no ledger, nothing is made
+        async with _database(settings, folder) as database:
+            return await reading(folder.path, database).about(wanted)
+
+    found = run(work())
+    if as_json:
+        print_json([_document(entry) for entry in found])
+        return
+    table = Table(box=None)
+    for name in ("entry", "made", "what", "signer"):
+        table.add_column(name)
+    for entry in found:
+        kind = entry.statement.predicate_type if entry.statement else "unreadable"
+        table.add_row(str(entry.index), _when(entry.at), cell(kind), cell(entry.signer[:16]))
+    out.print(table if found else "The ledger says nothing of it.")
+
+
+@app.command()
+def prove(index: Index, output: Output = None, data: Data = None, config: Config = None) -> None:
+    """Print the inclusion proof of an entry, in the form `c2sp.org/tlog-proof`.
+
+    Example: `intermodel ledger prove 12 -o entry.tlog-proof`
+    """
+    _write(_reading(data, config).proof(index), output)
+
+
+@app.command()
+def export(
+    indices: Annotated[list[int], typer.Argument(help="Numbers of entries.", min=0)],
+    output: Output = None,
+    since: Annotated[
+        list[Path] | None, typer.Option("--since", help="A checkpoint of before, to show that nothing was taken back.")
+    ] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Write entries and all that proves them into one file, for `intermodel verify`.
+
+    Examples:
+
+        intermodel ledger export 12 13 -o evidence.json
+
+        intermodel ledger export 12 --since checkpoint -o evidence.json
+    """
+    earlier = [_read(path) for path in since or ()]
+
+    async def work() -> bytes:
+        return await _reading(data, config).bundle(indices, earlier=earlier)
+
+    _write(run(work()), output)
+
+
+@app.command()
+def keys(data: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """List the keys that signed this ledger, and the one that does: what others need to verify it.
+
+    Example: `intermodel ledger keys --json`
+    """
+    ledger = _reading(data, config)
+    found = [
+        {
+            "id": one.key.id,
+            "from": one.first,
+            "to": one.last,
+            "revoked_from": one.revoked_from,
+            "verifier": f"{type(ledger.verifier)(ledger.origin, one.key)}",
+        }
+        for one in ledger.keys.periods
+    ]
+    if as_json:
+        print_json({"origin": ledger.origin, "keys": found})
+        return
+    out.print(f"[bold]{plain(ledger.origin)}[/]")
+    for one in found:
+        until = "now" if one["to"] is None else f"entry {one['to']}"
+        revoked = f", [red]revoked from entry {one['revoked_from']} on[/]" if one["revoked_from"] is not None else ""
+        out.print(f"from entry {one['from']} to {until}{revoked}:")
+        out.print(f"  {one['verifier']}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def rotate(
+    reason: Reason = "",
+    to: Annotated[
+        str, typer.Option("--to", help="Command of an external signer that holds the new key.", show_default=False)
+    ] = "",
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Go over to a new key. The node must be stopped. The old key's file stays until you delete it.
+
+    Examples:
+
+        intermodel ledger rotate --reason "yearly"
+
+        intermodel ledger rotate --to "/usr/local/bin/hsm-sign slot1"
+    """
+    settings = read_settings(data, config)
+
+    async def work() -> Entry:
+        async with _writing(settings) as ledger:
+            return await ledger.rotate(reason, CommandSigner(to) if to else None)
+
+    _changed(run(work()), "A new key signs from the next entry on", as_json=as_json)
+    if to:
+        err.print("Now set 'signer' in \\[ledger] of the settings to that command.")
+    elif settings.ledger.signer:
+        err.print("Now take 'signer' out of \\[ledger] in the settings: the new key lies in the data folder.")
+
+
+@app.command()
+def revoke(
+    key: Annotated[str, typer.Argument(help="The key's id, as `intermodel ledger keys --json` shows it.")],
+    since: Annotated[int, typer.Option(help="The first entry that may not be its owner's.", min=0)],
+    reason: Reason = "",
+    data: Data = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Take back what an earlier key signed from an entry on. The node must be stopped. Rotate first.
+
+    Example: `intermodel ledger revoke 4f1c... --since 1200 --reason "laptop stolen"`
+    """
+    settings = read_settings(data, config)
+
+    async def work() -> Entry:
+        async with _writing(settings) as ledger:
+            return await ledger.revoke(key, since, reason)
+
+    _changed(run(work()), "Revoked", as_json=as_json)
+
+
+@app.command()
+def reindex(data: Data = None, config: Config = None) -> None:
+    """Make the database's index of the ledger anew. The node must be stopped.
+
+    Example: `intermodel ledger reindex`
+    """
+    settings = read_settings(data, config)
+
+    async def work() -> int:
+        async with _writing(settings) as ledger:
+            await ledger.reindex()
+            return ledger.log.size
+
+    out.print(f"Indexed {run(work())} entries.")
+
+
+def _changed(entry: Entry, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_document(entry))
+    else:
+        out.print(f"{what}; that is entry {entry.index}.")
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    return {
+        "index": entry.index,
+        "at": entry.at,
+        "signer": entry.signer,
+        "statement": entry.statement.document() if entry.statement else None,
+        "envelope": entry.envelope.decode(errors="replace"),
+    }
+
+
+def _when(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC" if at else "at a time it does not say"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _write(data: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise Invalid(f"{output} cannot be written: {error.strerror}.") from None

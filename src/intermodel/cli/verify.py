@@ -1,0 +1,78 @@
+"""`intermodel verify`: check an exported bundle, without a node and without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from intermodel.cli.output import Json, out, print_json
+from intermodel.core import Invalid
+from intermodel.ledger import PublicKey, Verifier
+from intermodel.ledger import verify as check
+from intermodel.ledger.bundle import LARGEST
+
+_MARK = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
+_PEM_BYTES = 10_000
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="File that `intermodel ledger export` wrote.")],
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", help="A key you trust: name+id+base64, or a file with that or PEM.", show_default=False),
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", help="A witness that must have cosigned: name+id+base64.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check signatures, statements, inclusion, consistency and keys of a bundle, and say what was checked.
+
+    Exit code 0 only if everything holds and a key that you named vouches for it; else 1. Where you got the key is what
+    your trust rests on: `intermodel ledger keys` shows it on the node itself.
+
+    Examples:
+
+        intermodel verify evidence.json --key node.pem
+
+        intermodel verify evidence.json --key "intermodel/4f1c...+8d2b1c3e+AQ..." --json
+    """
+    report = check(_read(bundle, LARGEST), [_key(one) for one in key or ()], [Verifier.parse(w) for w in witness or ()])
+    if as_json:
+        print_json(report.document())
+    else:
+        for one in report.checks:
+            out.print(f"{_MARK[one.holds]} [bold]{one.what}[/]:", end=" ")
+            out.print(one.found, markup=False, soft_wrap=True)
+        out.print(
+            "[green]Everything holds.[/]"
+            if report.good
+            else "[yellow]It contradicts itself nowhere, but not all of it could be checked: see the marks '?'.[/]"
+            if report.intact
+            else "[red]It does not hold.[/]"
+        )
+    if not report.good:
+        raise typer.Exit(1)
+
+
+def _key(text: str) -> PublicKey | Verifier:
+    """A key in either form, or from a file."""
+    path = Path(text)
+    if "+" in text and not path.is_file():
+        return Verifier.parse(text)
+    data = _read(path, _PEM_BYTES)
+    return PublicKey.from_pem(data) if data.startswith(b"-----") else Verifier.parse(data.decode(errors="replace"))
+
+
+def _read(path: Path, most: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}.") from None
+    if len(data) > most:
+        raise Invalid(f"{path} is larger than {most:,} bytes.")
+    return data

@@ -1,0 +1,160 @@
+"""The ledger's index in the database: which entries speak of which digest. It can be made anew from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from intermodel.core import NotFound
+from intermodel.storage import Database
+from intermodel.storage.tables import ledger_entries, ledger_receipts, ledger_subjects
+
+_ID_BYTES = 26
+_RECORD = _ID_BYTES + 32
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What is kept of an entry; `at` in microseconds since 1970."""
+
+    entry: int
+    at: int
+    signer: str
+    predicate_type: str
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """The receipts that an entry covers: their ids and leaf hashes, in the order of their tree."""
+
+    entry: int
+    ids: tuple[str, ...]
+    hashes: tuple[bytes, ...]
+    first: str
+    last: str
+
+    @classmethod
+    def of(cls, entry: int, ids: Sequence[str], hashes: Sequence[bytes]) -> Sealed:
+        return cls(entry, tuple(ids), tuple(hashes), min(ids), max(ids))
+
+
+class Index:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def size(self) -> int:
+        """One more than the newest entry it knows."""
+        async with self._database.begin() as db:
+            return int((await db.execute(select(func.coalesce(func.max(ledger_entries.c.entry), -1)))).scalar_one()) + 1
+
+    async def put(self, rows: Sequence[Row]) -> None:
+        """Add entries that are not there yet."""
+        subjects = [{"digest": digest, "entry": row.entry} for row in rows for digest in dict.fromkeys(row.digests)]
+        async with self._database.begin() as db:
+            await db.execute(self._insert(ledger_entries), [_values(row) for row in rows])
+            if subjects:
+                await db.execute(self._insert(ledger_subjects), subjects)
+
+    async def about(self, digest: str) -> list[int]:
+        query = select(ledger_subjects.c.entry).where(ledger_subjects.c.digest == digest).order_by("entry")
+        return await self._numbers(query)
+
+    async def of_type(self, predicate_type: str) -> list[int]:
+        query = select(ledger_entries.c.entry).where(ledger_entries.c.predicate_type == predicate_type)
+        return await self._numbers(query.order_by("entry"))
+
+    async def rows(self, low: int, high: int) -> dict[int, Row]:
+        """What it says of the entries from `low` up to `high`, by index."""
+        async with self._database.begin() as db:
+            within = ledger_entries.c.entry.between(low, high - 1)
+            entries = (await db.execute(select(ledger_entries).where(within))).all()
+            within = ledger_subjects.c.entry.between(low, high - 1)
+            subjects = (await db.execute(select(ledger_subjects).where(within).order_by("digest"))).all()
+        digests: dict[int, list[str]] = {}
+        for row in subjects:
+            digests.setdefault(row.entry, []).append(row.digest)
+        return {
+            row.entry: Row(row.entry, row.at, row.signer, row.predicate_type, tuple(digests.pop(row.entry, ())))
+            for row in entries
+        } | {entry: Row(entry, 0, "", "", tuple(left)) for entry, left in digests.items()}
+
+    async def clear(self) -> None:
+        """Forget all entries; the groups of receipts stay."""
+        async with self._database.begin() as db:
+            await db.execute(delete(ledger_entries))
+            await db.execute(delete(ledger_subjects))
+
+    async def seal(self, sealed: Sealed) -> None:
+        """Keep which receipts an entry covers."""
+        leaves = b"".join(
+            one.encode().ljust(_ID_BYTES, b"\0") + hash_ for one, hash_ in zip(sealed.ids, sealed.hashes, strict=True)
+        )
+        values = {"entry": sealed.entry, "first": sealed.first, "last": sealed.last, "leaves": leaves}
+        async with self._database.begin() as db:
+            await db.execute(insert(ledger_receipts), values)
+
+    async def sealed(self, receipt_id: str) -> tuple[Sealed, int]:
+        """The group that covers a receipt, and its place there. Raises `NotFound`."""
+        columns = ledger_receipts.c
+        within = (columns.first <= receipt_id) & (columns.last >= receipt_id)
+        async with self._database.begin() as db:
+            groups = (await db.execute(select(ledger_receipts).where(within).order_by(columns.entry))).all()
+        for row in groups:
+            found = _sealed(row)
+            if receipt_id in found.ids:
+                return found, found.ids.index(receipt_id)
+        raise NotFound(
+            f"The ledger covers no receipt {receipt_id[:40]}.",
+            hint="Receipts are sealed in groups; a new one may take a moment.",
+            code="receipt_not_sealed",
+        )
+
+    async def covered(self, receipt_ids: Sequence[str]) -> set[str]:
+        """Which of these receipts are in a group."""
+        if not receipt_ids:
+            return set()
+        columns = ledger_receipts.c
+        within = (columns.first <= max(receipt_ids)) & (columns.last >= min(receipt_ids))
+        async with self._database.begin() as db:
+            rows = (await db.execute(select(ledger_receipts).where(within))).all()
+        return set(receipt_ids) & {one for row in rows for one in _sealed(row).ids}
+
+    async def groups(self) -> list[Sealed]:
+        """All groups of receipts."""
+        async with self._database.begin() as db:
+            rows = (await db.execute(select(ledger_receipts).order_by(ledger_receipts.c.entry))).all()
+        return [_sealed(row) for row in rows]
+
+    async def last_sealed(self) -> str:
+        """The largest id of a receipt that is covered; empty where none is."""
+        async with self._database.begin() as db:
+            return (await db.execute(select(func.max(ledger_receipts.c.last)))).scalar_one() or ""
+
+    def _insert(self, table: Table) -> Any:
+        """Of rows that may be there: an index of which somebody took a part away is filled up again."""
+        make = postgresql.insert if self._database.dialect == "postgresql" else sqlite.insert
+        return make(table).on_conflict_do_nothing()
+
+    async def _numbers(self, query: Any) -> list[int]:
+        async with self._database.begin() as db:
+            return list((await db.execute(query)).scalars())
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {
+        "entry": row.entry,
+        "at": row.at,
+        "signer": row.signer,
+        "predicate_type": row.predicate_type,
+    }
+
+
+def _sealed(row: Any) -> Sealed:
+    records = [row.leaves[i : i + _RECORD] for i in range(0, len(row.leaves), _RECORD)]
+    ids = tuple(one[:_ID_BYTES].rstrip(b"\0").decode(errors="replace") for one in records)
+    return Sealed(row.entry, ids, tuple(one[_ID_BYTES:] for one in records), row.first, row.last)

@@ -1,0 +1,480 @@
+"""The ledger as the rooms above use it: statements in, entries out, each with its proof."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from intermodel.core import Conflict, Invalid, NotFound, Unavailable
+from intermodel.core.statements import Statement, Subject
+from intermodel.ledger import bundle as bundles
+from intermodel.ledger import dsse, files, keyring, merkle, predicates
+from intermodel.ledger import statement as statements
+from intermodel.ledger.heads import KEY_ENTRIES, is_signed, note_heads, read_keys
+from intermodel.ledger.index import Index, Row, Sealed
+from intermodel.ledger.keyring import Keyring
+from intermodel.ledger.keys import CommandSigner, KeyFolder, PublicKey, Signer
+from intermodel.ledger.log import Log, opened_for_reading
+from intermodel.ledger.note import Checkpoint, Line, Note, Verifier
+from intermodel.settings import Ledger as Options
+from intermodel.storage import Database
+
+log = logging.getLogger(__name__)
+
+FOLDER = "ledger"
+KEYS = "ledger-keys"
+COSIGNED = "cosigned"
+INDEX_S = 0.2
+"""Entries that were recorded within so long are indexed together."""
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the ledger. `envelope` are the bytes that were signed and hashed.
+
+    `statement` is None where the envelope holds none that can be read. `signer` is the id of the key that signed it;
+    `at` is when it says it was made, in seconds since 1970, and 0 where it does not say.
+    """
+
+    index: int
+    envelope: bytes
+    statement: Statement | None
+    signer: str
+    at: float
+
+
+class Ledger:
+    """A node's ledger: one writer, which holds the data folder. Made by `open_ledger` and `reading`."""
+
+    def __init__(
+        self, log_: Log, index: Index | None, keys: Keyring, heads: Sequence[int], signer: Signer | None,
+        folder: KeyFolder, clock: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self.log = log_
+        self.keys = keys
+        """Which key signed what when."""
+        self._index = index
+        self._heads = list(heads)
+        self._signer = signer
+        self._folder = folder
+        self._clock = clock
+        self._recent: dict[int, Entry] = {}
+        self._indexed: int | None = None
+        self._indexing = asyncio.Lock()
+        self._rotating = asyncio.Lock()
+        self._closing = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # what is known
+
+    @property
+    def origin(self) -> str:
+        """Its name in checkpoints."""
+        return self.log.origin
+
+    @property
+    def verifier(self) -> Verifier:
+        """The key that signs it now, under its name: what others need to verify it."""
+        return Verifier(self.origin, self.keys.current.key)
+
+    def checkpoint(self) -> bytes:
+        """The newest checkpoint, as a signed note."""
+        assert self.log.note is not None
+        return bytes(self.log.note)
+
+    async def entry(self, index: int) -> Entry:
+        """Raises `NotFound`; `Unavailable` where the bytes were changed."""
+        return self._recent.get(index) or entry_of(index, self.log.entry(index))
+
+    async def about(self, digest: str) -> list[Entry]:
+        """All entries that speak of a digest (`sha256:...`), oldest first."""
+        return await self._found(lambda index: index.about(digest), lambda row: digest in row.digests)
+
+    async def of_type(self, predicate_type: str) -> list[Entry]:
+        """All entries with predicates of that type, oldest first."""
+        return await self._found(
+            lambda index: index.of_type(predicate_type), lambda row: row.predicate_type == predicate_type
+        )
+
+    async def bundle(self, indices: Iterable[int], *, earlier: Sequence[bytes] = ()) -> bytes:
+        """Entries with all that proves them, for `verify`. `earlier`: checkpoints to which consistency is shown.
+
+        Raises `NotFound`; `Conflict` where an earlier checkpoint is not of this log: a fork.
+        """
+        return bytes(self._bundle(indices, earlier))
+
+    async def receipt_bundle(self, receipt_id: str, receipt: bytes) -> bytes:
+        """A receipt, given by its bytes, with all that proves it. Raises `NotFound`; `Conflict` if it was changed."""
+        assert self._index is not None
+        sealed, place = await self._index.sealed(receipt_id)
+        if merkle.leaf_hash(receipt) != sealed.hashes[place]:
+            raise Conflict(
+                f"The receipt {receipt_id} was changed: it is not the one that entry {sealed.entry} covers.",
+                code="receipt_changed",
+            )
+        proof = merkle.inclusion_proof(place, len(sealed.hashes), _nodes(sealed.hashes))
+        made = self._bundle([sealed.entry], ())
+        return bytes(
+            bundles.Bundle(
+                made.note, made.keys, made.entries, (),
+                (bundles.ReceiptProof(sealed.entry, place, receipt, tuple(proof)),),
+            )
+        )  # fmt: skip
+
+    def proof(self, index: int) -> bytes:
+        """The inclusion proof of one entry, as C2SP tlog-proof."""
+        note = self._note_over(index)
+        return bundles.as_tlog_proof(index, self.log.inclusion(index, Checkpoint.parse(note.text).size), bytes(note))
+
+    async def last_sealed(self) -> str:
+        """The largest id of a receipt that the ledger covers; empty where it covers none."""
+        assert self._index is not None
+        return await self._index.last_sealed()
+
+    async def covered(self, receipt_ids: Sequence[str]) -> set[str]:
+        """Which of these receipts the ledger covers."""
+        assert self._index is not None
+        return await self._index.covered(receipt_ids)
+
+    # what is added
+
+    async def record(self, statement: Statement) -> Entry:
+        """Sign a statement and add it; durable when it returns.
+
+        Raises `Invalid` where it breaks the schema of its predicate, `TooLarge` where it has more than some 48 KB,
+        `Unavailable` where disk or signer fail: then it is not in the ledger.
+        """
+        return (await self.record_all([statement]))[0]
+
+    async def record_all(self, some: Sequence[Statement]) -> list[Entry]:
+        """The same for several, all of them or none, in one group."""
+        if any(one.predicate_type == predicates.KEY for one in some):
+            raise Invalid("Keys are changed by rotating and revoking, not by a statement about them.", code="bad_keys")
+        at = self._now()
+        payloads = [statements.dumped(one, at) for one in some]
+        while True:
+            await self._free.wait()
+            signer = self._writing()
+            if isinstance(signer, CommandSigner):
+                sealed = await asyncio.to_thread(_sealed, payloads, signer)
+            else:
+                sealed = _sealed(payloads, signer)
+            if signer is self._signer and self._free.is_set():  # else the key changed while the other one signed
+                break
+        indices = await self.log.add(sealed)
+        made = [
+            Entry(index, envelope, one, signer.public.id, at)
+            for index, envelope, one in zip(indices, sealed, some, strict=True)
+        ]
+        return self._remember(made)
+
+    async def record_envelope(self, envelope: bytes, keys: Iterable[PublicKey], threshold: int = 1) -> Entry:
+        """Add a statement that others signed, with the bytes and the signatures as they are.
+
+        Raises `Invalid` unless `threshold` of the keys signed it and nobody else, and it is a statement.
+        """
+        self._writing()
+        given = {key.id: key for key in keys}
+        opened = dsse.opened(envelope, given, threshold)
+        if len(dsse.verified(opened, given)) < len(opened.signatures) or not opened.signatures[0].keyid:
+            raise Invalid("Some signatures of the envelope are by keys that you do not know.", code="bad_signature")
+        if statements.read(opened.payload).statement.predicate_type == predicates.KEY:
+            raise Invalid("A statement about another ledger's keys does not belong into this one.", code="bad_keys")
+        (index,) = await self.log.add([envelope])
+        return self._remember([entry_of(index, envelope)])[0]
+
+    async def seal(self, receipts: Sequence[tuple[str, bytes]]) -> Entry:
+        """Cover receipts, given by id and bytes, with one entry: one signature for all of them."""
+        return await self.seal_leaves([(one, merkle.leaf_hash(data)) for one, data in receipts])
+
+    async def seal_leaves(self, leaves: Sequence[tuple[str, bytes]]) -> Entry:
+        """The same for receipts given by id and leaf hash."""
+        assert self._index is not None
+        ids, hashes = tuple(one for one, _ in leaves), tuple(hash_ for _, hash_ in leaves)
+        root = merkle.root_of(hashes).hex()
+        predicate = {"count": len(ids), "root": root, "first": min(ids), "last": max(ids)}
+        made = await self.record(Statement((Subject("receipts", f"sha256:{root}"),), predicates.RECEIPTS, predicate))
+        await self._index.seal(Sealed.of(made.index, ids, hashes))
+        return made
+
+    async def rotate(self, reason: str = "", new: Signer | None = None) -> Entry:
+        """Go over to a new key, by an entry that both keys sign; without `new`, to one made in the folder of keys."""
+        self._writing()
+        by: Signer = new if new else await asyncio.to_thread(self._folder.make)
+
+        def said(old: Signer) -> Statement:
+            return keyring.said(by.public, "rotated", replaces=old.public.id, reason=reason)
+
+        return await asyncio.shield(asyncio.create_task(self._change(said, by), name="rotate key"))
+
+    async def revoke(self, key_id: str, since: int, reason: str = "") -> Entry:
+        """Take back what an earlier key signed from entry `since` on. Raises `Conflict` for the key that signs now."""
+        key = self.keys.keys.get(key_id)
+        if key is None or key_id == self.keys.current.key.id:
+            raise Conflict(
+                f"The key {key_id[:16]} {'signs now' if key else 'is not of this ledger'}.",
+                hint="Rotate first, then revoke the one before." if key else "`intermodel ledger keys` lists them.",
+                code="bad_keys",
+            )
+        self._writing()
+
+        def said(_: Signer) -> Statement:
+            return keyring.said(key, "revoked", since=since, reason=reason)
+
+        return await asyncio.shield(asyncio.create_task(self._change(said), name="revoke key"))
+
+    def cosign(self, note: bytes, lines: Iterable[Line], witnesses: Iterable[Verifier]) -> bytes:
+        """Keep witnesses' cosignatures on a checkpoint that this ledger gave out; the note with them.
+
+        Raises `Invalid` where a line is not by the witness that it names, or where none is of the witnesses.
+        """
+        given = Note.parse(note)
+        head = Checkpoint.parse(given.text)
+        own = head.origin == self.origin and 0 < head.size <= self.log.size and head.root == self.log.root(head.size)
+        if not own or not is_signed(given, head, self.keys):
+            raise Invalid("That is no checkpoint of this ledger.", code="not_a_checkpoint")
+        cosigned = given.with_lines(lines)
+        if not cosigned.signed_by(witnesses):
+            raise Invalid("None of the witnesses that count signed it.", code="bad_signature")
+        files.write(self.log.folder / COSIGNED, bytes(cosigned))
+        files.sync([self.log.folder])
+        return bytes(cosigned)
+
+    async def index(self) -> None:
+        """Bring the database's index up to the ledger."""
+        assert self._index is not None
+        async with self._indexing:
+            known, self._indexed = self._indexed, None  # where this is cancelled, nobody knows how far it came
+            if known is None:
+                known = await self._index.size()
+            while known < (high := min(self.log.size, known + _BATCH)):
+                await self._index.put([row_of(await self.entry(number)) for number in range(known, high)])
+                for number in range(known, high):
+                    self._recent.pop(number, None)
+                known = high
+            self._indexed = known
+
+    async def reindex(self) -> None:
+        """Make the index anew."""
+        assert self._index is not None
+        async with self._indexing:
+            await self._index.clear()
+            self._indexed = 0
+        await self.index()
+
+    async def close(self) -> None:
+        """Lay out what was recorded, and index it. What was acknowledged is safe without."""
+        await self.log.close()
+        if self._index is not None and self._signer is not None:
+            self._closing.set()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            with contextlib.suppress(Unavailable):
+                await self.index()
+
+    # how it works
+
+    def _now(self) -> float:
+        """To the microsecond, as it is written."""
+        return round(self._clock(), 6)
+
+    def _writing(self) -> Signer:
+        if self._signer is None:
+            raise Unavailable("The ledger is open for reading only.", code="ledger_read_only")
+        return self._signer
+
+    async def _change(self, say: Callable[[Signer], Statement], new: Signer | None = None) -> Entry:
+        """Add an entry about a key; with `new`, all after it is signed by that. A task of its own, never half done.
+
+        Nothing is recorded meanwhile: what one key signed must not come behind the other's first entry. The list of
+        the entries about keys is gone meanwhile too, so that a crash leaves none that lacks one.
+        """
+        async with self._rotating:
+            self._free.clear()
+            try:
+                old, at = self._writing(), self._now()
+                said, signers = say(old), [old, new] if new else [old]
+                ids = frozenset(one.public.id for one in signers)
+                self.keys.after(self.log.size, said, ids)  # may it be so?
+                envelope = await asyncio.to_thread(dsse.seal, statements.dumped(said, at), signers)
+                (self.log.folder / KEY_ENTRIES).unlink(missing_ok=True)
+                files.sync([self.log.folder])
+                (index,) = await self.log.add([envelope], signer=new)
+                self.keys, self._signer = self.keys.after(index, said, ids), new or old
+                self._heads.append(index)
+                note_heads(self.log, self._heads)
+            finally:
+                self._free.set()
+        return self._remember([Entry(index, envelope, said, old.public.id, at)])[0]
+
+    def _note_over(self, index: int) -> Note:
+        """The checkpoint under which an entry is proven: the newest that a witness cosigned, if it covers the entry."""
+        assert self.log.note is not None
+        with contextlib.suppress(OSError, Invalid):
+            note = Note.parse((self.log.folder / COSIGNED).read_bytes())
+            if index < Checkpoint.parse(note.text).size <= self.log.size:
+                return note
+        return self.log.note
+
+    def _bundle(self, indices: Iterable[int], earlier: Sequence[bytes]) -> bundles.Bundle:
+        wanted = sorted(set(indices))
+        note = self._note_over(max([*wanted, *self._heads]))
+        size = Checkpoint.parse(note.text).size
+
+        def proven(index: int) -> bundles.Proven:
+            return bundles.Proven(index, self.log.entry(index), tuple(self.log.inclusion(index, size)))
+
+        return bundles.Bundle(
+            bytes(note),
+            tuple(proven(index) for index in self._heads),
+            tuple(proven(index) for index in wanted),
+            tuple(self._from(one, size) for one in earlier),
+        )
+
+    def _from(self, earlier: bytes, size: int) -> bundles.Earlier:
+        head = Checkpoint.parse(Note.parse(earlier).text)
+        if head.origin != self.origin or not 0 < head.size <= size or self.log.root(head.size) != head.root:
+            raise Conflict(
+                f"That checkpoint ({head.origin}, {head.size} entries) is not of this ledger as it is: a fork?",
+                code="fork",
+            )
+        return bundles.Earlier(earlier, tuple(self.log.consistency(head.size, size)))
+
+    async def _found(self, ask: Callable[[Index], Awaitable[list[int]]], fits: Callable[[Row], bool]) -> list[Entry]:
+        """Those that the index names, and those of the ledger's end that it does not have yet."""
+        if self._signer is not None and self._index is not None:
+            await self.index()
+        known = await self._index.size() if self._index is not None else 0
+        numbers = await ask(self._index) if self._index is not None else []
+        tail = [await self.entry(number) for number in range(known, self.log.size)]
+        return [await self.entry(number) for number in numbers] + [one for one in tail if fits(row_of(one))]
+
+    def _remember(self, made: list[Entry]) -> list[Entry]:
+        """Keep entries at hand until they are indexed, which is done behind the caller's back."""
+        if self._index is not None:
+            self._recent.update((one.index, one) for one in made)
+            if not self._tasks:
+                task = asyncio.create_task(self._index_later(), name="index ledger")
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        return made
+
+    async def _index_later(self) -> None:
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), INDEX_S)
+            await self.index()
+        except Unavailable as error:
+            log.warning("the ledger's index falls behind: %s", error.message)
+
+
+@contextlib.asynccontextmanager
+async def open_ledger(
+    data: Path, database: Database, options: Options | None = None, *, passphrase: str = "",
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[Ledger]:  # fmt: skip
+    """The ledger in the data folder, which the caller holds; made on first use, with a key of its own.
+
+    Raises `Unavailable` where something of it was changed or is missing, or its key does not open.
+    """
+    options = options or Options()
+    log_ = Log(data / FOLDER, group_s=options.group_ms / 1000)
+    keys, index = KeyFolder(data / KEYS, passphrase), Index(database)
+    external: Signer | None = await asyncio.to_thread(CommandSigner, options.signer) if options.signer else None
+    await asyncio.to_thread(log_.open)
+    try:
+        known = await index.size()
+        if known > log_.size:
+            raise Unavailable(
+                f"The ledger has a hole: the database knows {known} entries, and {log_.folder} holds {log_.size}.",
+                hint="Restore the ledger's folder from a backup that is as new as the database.",
+                code="ledger_damaged",
+            )
+        if not log_.size:
+            await _begin(log_, external if external else await asyncio.to_thread(keys.make), clock())
+        ring, heads = await asyncio.to_thread(read_keys, log_)
+        log_.signer = _signer(ring, external, keys)
+        opened = Ledger(log_, index, ring, heads, log_.signer, keys, clock)
+    except BaseException:
+        await log_.close()
+        raise
+    try:
+        if known < log_.size:
+            await opened.index()
+        yield opened
+    finally:
+        await opened.close()
+
+
+def reading(data: Path, database: Database | None = None) -> Ledger:
+    """The ledger in a data folder as it is now, for reading, also beside a node that writes to it.
+
+    Raises `NotFound` where there is none, `Unavailable` where it was changed.
+    """
+    log_ = opened_for_reading(data / FOLDER)
+    if not log_.size:
+        raise NotFound(
+            f"There is no ledger in {data} yet.",
+            hint="A node makes it when it starts: `intermodel up`.", code="no_ledger",
+        )  # fmt: skip
+    ring, heads = read_keys(log_)
+    return Ledger(log_, Index(database) if database else None, ring, heads, None, KeyFolder(data / KEYS), time.time)
+
+
+def entry_of(index: int, envelope: bytes) -> Entry:
+    """An entry from its bytes, which the tree vouches for."""
+    try:
+        opened = dsse.parse(envelope)
+    except Invalid:
+        return Entry(index, envelope, None, "", 0)
+    signer = opened.signatures[0].keyid
+    try:
+        read = statements.read(opened.payload)
+    except Invalid:
+        return Entry(index, envelope, None, signer, 0)
+    return Entry(index, envelope, read.statement, signer, read.at or 0)
+
+
+def row_of(entry: Entry) -> Row:
+    """What the index keeps of an entry."""
+    said = entry.statement
+    digests = tuple(sorted({one.digest for one in said.subjects})) if said else ()
+    return Row(entry.index, round(entry.at * 1e6), entry.signer[:64], said.predicate_type if said else "", digests)
+
+
+async def _begin(log_: Log, signer: Signer, at: float) -> None:
+    """Entry 0: the first key, signed by itself. The ledger is named after it."""
+    log_.origin = f"intermodel/{signer.public.id[:32]}"
+    said = keyring.said(signer.public, "added", origin=log_.origin)
+    envelope = await asyncio.to_thread(dsse.seal, statements.dumped(said, at), [signer])
+    await log_.add([envelope], signer=signer)
+
+
+def _signer(ring: Keyring, external: Signer | None, keys: KeyFolder) -> Signer:
+    current = ring.current.key
+    if external is None:
+        return keys.load(current.id)
+    if external.public.id != current.id:
+        raise Conflict(
+            f"The external signer's key is {external.public.id[:16]}, and the ledger's is {current.id[:16]}.",
+            hint="Go over to it with `intermodel ledger rotate --to COMMAND`, before it is named in the settings.",
+            code="bad_keys",
+        )
+    return external
+
+
+def _sealed(payloads: Sequence[bytes], signer: Signer) -> list[bytes]:
+    return [dsse.seal(one, [signer]) for one in payloads]
+
+
+def _nodes(hashes: Sequence[bytes]) -> merkle.Node:
+    """The nodes of a tree that is in memory."""
+    return lambda level, index: merkle.root_of(hashes[index << level : (index + 1) << level])

@@ -1,0 +1,132 @@
+"""Bundles: everything that they prove, and that they prove nothing once a byte of them was changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intermodel.core import Invalid
+from intermodel.ledger import Ledger, PublicKey, Verifier, verify
+from intermodel.ledger.bundle import Bundle
+from intermodel.ledger.keys import LocalSigner
+from intermodel.ledger.note import COSIGNATURE, Note, cosigned
+from tests.ledger.conftest import said
+
+WITNESS = LocalSigner.make()
+VERIFIER = Verifier("w.example", WITNESS.public, COSIGNATURE)
+
+
+@pytest.fixture
+async def bundle(ledger: Ledger) -> bytes:
+    """With all that a bundle may hold: entries of two keys, an earlier checkpoint, a receipt, a cosignature."""
+    await ledger.record_all([said(i) for i in range(5)])
+    earlier = ledger.checkpoint()
+    await ledger.rotate()
+    receipts = [(f"{i:026d}", b"receipt %d" % i) for i in range(5)]
+    sealed = await ledger.seal(receipts)
+    note = ledger.checkpoint()
+    ledger.cosign(note, [cosigned(Note.parse(note).text, "w.example", WITNESS, 1_700_000_000)], [VERIFIER])
+    whole = Bundle.parse(await ledger.bundle([2, sealed.index], earlier=[earlier]))
+    receipt = Bundle.parse(await ledger.receipt_bundle(*receipts[3]))
+    return bytes(Bundle(whole.note, whole.keys, whole.entries, whole.earlier, receipt.receipts))
+
+
+def good(bundle: bytes, key: PublicKey) -> bool:
+    try:
+        return verify(bundle, [key], [VERIFIER]).good
+    except Invalid:
+        return False
+
+
+async def test_it_says_what_it_checked(ledger: Ledger, bundle: bytes) -> None:
+    report = verify(bundle, [ledger.verifier], [VERIFIER])
+    assert report.good
+    assert [check.what for check in report.checks] == [
+        "trust", "checkpoint", "entry 2: inclusion", "entry 2: signature", "entry 2: statement", "entry 7: inclusion",
+        "entry 7: signature", "entry 7: statement", "checkpoint of 6: signature", "checkpoint of 6: consistency",
+        "receipt 3 of entry 7", "witness w.example",
+    ]  # fmt: skip
+    document = report.document()
+    assert document["entries"][0]["statement"]["predicateType"] == "urn:intermodel:grade:v1"
+    assert json.dumps(document)
+
+
+async def test_a_byte_changed_is_refused(
+    ledger: Ledger, bundle: bytes, flipped: Callable[[bytes], list[bytes]]
+) -> None:
+    key = ledger.keys.periods[0].key
+    assert good(bundle, key)
+    assert not [i for i, data in enumerate(flipped(bundle)[::7]) if good(data, key)]  # all of them: below
+
+
+@pytest.mark.slow
+async def test_any_bit_changed_is_refused(ledger: Ledger, bundle: bytes) -> None:
+    key = ledger.keys.periods[0].key
+    for i in range(len(bundle)):
+        for bit in range(8):
+            assert not good(bundle[:i] + bytes([bundle[i] ^ (1 << bit)]) + bundle[i + 1 :], key), (i, bit)
+
+
+async def test_without_a_key_nobody_vouches(bundle: bytes) -> None:
+    report = verify(bundle)
+    assert (report.good, report.intact) == (False, True)
+    other = verify(bundle, [LocalSigner.make().public])
+    assert (other.good, other.intact) == (False, False)
+
+
+async def test_parts_of_another_place(ledger: Ledger, bundle: bytes) -> None:
+    whole = Bundle.parse(bundle)
+    key = ledger.keys.periods[0].key
+    first, second = whole.entries
+
+    def swapped(**parts: Any) -> bytes:
+        kept: dict[str, Any] = {
+            "note": whole.note, "keys": whole.keys, "entries": whole.entries, "earlier": whole.earlier,
+            "receipts": whole.receipts,
+        }  # fmt: skip
+        return bytes(Bundle(**(kept | parts)))
+
+    assert good(swapped(), key)
+    moved = type(first)(second.index, first.envelope, first.proof)
+    for parts in (
+        {"keys": ()},
+        {"keys": whole.keys[:1]},
+        {"keys": whole.keys[1:]},
+        {"keys": (*whole.keys, first)},
+        {"keys": (*whole.keys, whole.keys[1])},
+        {"entries": ()},
+        {"entries": (moved, second)},
+        {"entries": (first,)},
+        {"note": whole.earlier[0].note},
+    ):
+        assert not good(swapped(**parts), key), parts
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{}", b"[]", b'{"type":"urn:intermodel:bundle:v1"}', b'{"type":"urn:intermodel:bundle:v2"}',
+     b'{"type":"urn:intermodel:bundle:v1","checkpoint":"","keys":[],"entries":[],"earlier":[],"receipts":[1]}',
+     b'{"type":"urn:intermodel:bundle:v1","checkpoint":"","keys":[{"index":99999999999999999999,"envelope":"","proof":[]}],'
+     b'"entries":[],"earlier":[],"receipts":[]}',
+     b'{"type":"urn:intermodel:bundle:v1","checkpoint":"","keys":[],"entries":[],"earlier":[],"receipts":[], "x":1}'],
+)  # fmt: skip
+def test_what_is_no_bundle(data: bytes) -> None:
+    with pytest.raises(Invalid):
+        verify(data)
+
+
+def test_a_bundle_with_no_note_is_a_report_not_a_traceback() -> None:
+    data = b'{"type":"urn:intermodel:bundle:v1","checkpoint":"","keys":[],"entries":[],"earlier":[],"receipts":[]}'
+    report = verify(data)
+    assert not report.intact
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_no_bundle(data: bytes) -> None:
+    with pytest.raises(Invalid):
+        verify(data)
