@@ -1,0 +1,144 @@
+"""`intermodel verdict`: may this be used for that, there, and why."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.tree import Tree
+
+from intermodel.cli.node import Url, named, reached
+from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
+from intermodel.core import Invalid, NotFound
+from intermodel.records.lineage import Graph
+from intermodel.records.lineage_file import parse
+from intermodel.records.verdict import Purpose, place_of, purpose_of
+from intermodel.records.verdict import verdict as decide
+
+Address = Annotated[str | None, typer.Argument(help="Address of a model; needs a node that runs.", show_default=False)]
+For = Annotated[str, typer.Option("--purpose", help=f"One of: {', '.join(Purpose)}.")]
+Place = Annotated[str, typer.Option(help="Where: ISO 3166-1 alpha-2 (DE), or EU.")]
+On = Annotated[str | None, typer.Option(help="On which day: 2026-01-31. Default: today.", show_default=False)]
+Lineage = Annotated[
+    Path | None,
+    typer.Option(help="A lineage of your own, YAML or JSON, instead of a node. - reads it.", show_default=False),
+]
+Of = Annotated[str | None, typer.Option(help="Which thing in the lineage. Default: all of them.", show_default=False)]
+
+_STYLES = {"allow": "green", "allow-with-duties": "green", "refuse": "bold red", "unknown": "yellow"}
+
+
+def verdict(
+    address: Address = None,
+    purpose: For = Purpose.COMMERCIAL.value,
+    place: Place = "",
+    on: On = None,
+    lineage: Lineage = None,
+    of: Of = None,
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Say what the licences along a lineage allow, with reasons, duties and conflicts. Not legal advice.
+
+    Examples:
+
+        intermodel verdict meta-llama/Llama-3.1-8B --purpose commercial --place DE
+
+        intermodel verdict --lineage lineage.yaml --of vicuna-13b --json
+    """
+    asked, where, day = purpose_of(purpose), place_of(place), _day(on)
+    if (address is None) == (lineage is None):
+        raise Invalid(
+            "Name either an address or a lineage.", hint="intermodel verdict ADDRESS, or --lineage FILE --of ID."
+        )
+    if lineage is not None:
+        graph = parse(_read(lineage))
+        told = [decide(graph, name, asked, where, day).document() for name in _named(graph, of)]
+    else:
+        with reached(read_settings(data, config), url) as node:
+            path = f"{named('records', address or '')}/verdict"
+            told = [node.get(path, purpose=asked.value, place=where or None, on=day.isoformat() if day else None)]
+    if as_json:
+        print_json(told if lineage is not None and of is None else told[0])
+        return
+    for one in told:
+        show(one)
+
+
+def _day(said: str | None) -> date | None:
+    try:
+        return date.fromisoformat(said) if said else None
+    except ValueError:
+        raise Invalid(f"'{said}' is no date.", hint="Write it as 2026-01-31.", param="on") from None
+
+
+def _read(file: Path) -> str:
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text()
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {file}.", hint="Name a YAML or JSON file with `nodes` and `edges`.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{file} cannot be read: {error}.", hint="It is a text file, YAML or JSON.") from None
+
+
+def _named(graph: Graph, of: str | None) -> list[str]:
+    if of is None:
+        return list(graph.nodes)
+    if of not in graph.nodes and not any(of in (edge.parent, edge.child) for edge in graph.edges):
+        raise NotFound(f"'{of}' is not in this lineage.", hint=f"It has: {', '.join([*graph.nodes][:20])}.")
+    return [of]
+
+
+def show(told: Mapping[str, Any]) -> None:
+    """A verdict as a tree: both readings, what decided them, and what follows."""
+    asked = f"{told['purpose'].replace('_', ' ')}{' in ' + told['place'] if told['place'] else ''}"
+    tree = Tree(cell(f"{told['name']}: {asked}{' on ' + told['on'] if told['on'] else ''}", "bold"))
+    for reading in ("strict", "lenient"):
+        finding = told[reading]
+        certainty = f" ({', '.join(finding['certainty'])})" if finding["certainty"] else ""
+        branch = tree.add(cell(f"{reading}: {finding['outcome']}{certainty}", _STYLES[finding["outcome"]]))
+        for reason in finding["reasons"]:
+            leaf = branch.add(cell(f"{reason['words']} [{reason['certainty']}]{_also(reason)}"))
+            if reason["way"]:
+                leaf.add(cell(_way(reason), "dim"))
+    _branch(
+        tree,
+        "duties",
+        (f"{duty['kind']}: {duty['words']} ({duty['licence']}){_reading(duty)}" for duty in told["duties"]),
+    )
+    _branch(tree, "conflicts", (one["words"] for one in told["conflicts"]))
+    _branch(tree, "flags", (one["words"] for one in told["flags"]))
+    _branch(tree, "warnings", told["warnings"])
+    _branch(tree, "not known", told["unknown"])
+    out.print(tree, soft_wrap=False)  # long reasons are wrapped, never cut
+    out.print(cell("Not legal advice.", "dim"))
+
+
+def _branch(tree: Tree, title: str, lines: Iterable[str]) -> None:
+    given = [*lines]
+    if given:
+        branch = tree.add(title)
+        for line in given:
+            branch.add(cell(line))
+
+
+def _reading(duty: Mapping[str, Any]) -> str:
+    return "" if duty["lenient"] else ", strictly read"
+
+
+def _also(reason: Mapping[str, Any]) -> str:
+    return f" and {reason['also']} more like it" if reason["also"] else ""
+
+
+def _way(reason: Mapping[str, Any]) -> str:
+    """The way up: `vicuna-13b ← fine-tune ← llama-7b-65b`."""
+    steps = reason["way"]
+    said = steps[0]["child"] + "".join(f" ← {step['how']} ← {step['parent']}" for step in steps)
+    left = reason["way_length"] - len(steps)
+    return f"{said} ← ... {left} more" if left else said

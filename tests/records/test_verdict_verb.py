@@ -1,0 +1,83 @@
+"""`intermodel verdict` with a lineage of one's own: no node, no network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from intermodel.cli.verdict import verdict
+from intermodel.core import IntermodelError, Invalid, NotFound
+
+FILE = """
+nodes:
+  - {id: base, licence: llama1}
+  - {id: "it[red]", declared: apache-2.0}
+  - {id: data, type: dataset, licence: cc-by-4.0}
+edges:
+  - {from: base, to: "it[red]", how: fine-tune, shipped_as: delta-weights}
+  - {from: data, to: "it[red]", how: trained-on}
+"""
+
+app = typer.Typer()
+app.command()(verdict)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "lineage.yaml"
+    path.write_text(FILE)
+    return path
+
+
+def ran(*words: object, given: str | None = None) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], input=given)
+
+
+def error(*words: object) -> IntermodelError:
+    done = ran(*words)
+    assert isinstance(done.exception, IntermodelError), done.output
+    return done.exception
+
+
+def test_one_thing_as_json(file: Path) -> None:
+    told = json.loads(ran("--lineage", file, "--of", "it[red]", "--place", "DE", "--on", "2026-01-01", "--json").stdout)
+    assert told["strict"]["outcome"] == "refuse"
+    assert told["place"] == "DE"
+    assert told["on"] == "2026-01-01"
+    assert told["flags"][0]["kind"] == "wider"
+
+
+def test_all_of_them_as_json(file: Path) -> None:
+    told = json.loads(ran("--lineage", file, "--json").stdout)
+    assert [one["name"] for one in told] == ["base", "it[red]", "data"]
+
+
+def test_it_is_read_from_standard_input() -> None:
+    assert json.loads(ran("--lineage", "-", "--of", "data", "--json", given=FILE).stdout)["name"] == "data"
+
+
+def test_for_people(file: Path) -> None:
+    done = ran("--lineage", file, "--of", "it[red]")
+    assert done.exit_code == 0
+    for words in (
+        "it[red]: commercial", "strict: refuse (licence-text)", "weights are a derivative of base",
+        "LLaMA License Agreement, 1a, 2a.i", "it[red] ← fine-tune ← base", "duties", "flags", "Not legal advice.",
+    ):  # fmt: skip
+        assert words in done.stdout
+
+
+def test_what_is_wrong(file: Path) -> None:
+    assert isinstance(error("--lineage", file, "--of", "nobody"), NotFound)
+    assert isinstance(error("--lineage", file.with_name("absent.yaml")), NotFound)
+    assert isinstance(error("--lineage", file.parent), Invalid)
+    assert isinstance(error(), Invalid)
+    assert isinstance(error("a/b", "--lineage", file), Invalid)
+    assert isinstance(error("--lineage", file, "--purpose", "fun"), Invalid)
+    assert isinstance(error("--lineage", file, "--place", "Mars"), Invalid)
+    assert isinstance(error("--lineage", file, "--on", "soon"), Invalid)
+    file.write_bytes(b"\xff\xfe\x00")
+    assert isinstance(error("--lineage", file), Invalid)
