@@ -100,7 +100,7 @@ async def test_the_files_for_web_servers_follow_by_themselves(
     for number in range(3):
         await log.add([leaf(number)])
         async with asyncio.timeout(20):
-            while not (tmp_path / f"tile/0/000.p/{number + 1}").exists() or log.settled <= number:
+            while not (tmp_path / f"tile/0/000.p/{number + 1}").exists() or log.settled <= number:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         head = Checkpoint.parse(Note.parse((tmp_path / "checkpoint").read_bytes()).text)
         assert head.size == number + 1
