@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import shutil
 import stat
 from collections.abc import AsyncIterator
@@ -11,14 +12,17 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from intermodel.accounts.seals import written
 from intermodel.core import IntermodelError
 from intermodel.engines import Library, Model
+from intermodel.ledger import examine as examine_ledger
 from intermodel.settings import Deployment, Settings
 from intermodel.settings.load import keys
 from intermodel.storage import Blobs, Database, DataFolder, digest_of
 from intermodel.storage.folder import MIN_FREE_BYTES
 from intermodel.web.server import files_needed, listen, raise_file_limit
 
+_MOST_DAMAGE = 20
 COMFORT_BYTES = 2 * 1024**3
 """Below this much free disk the next model may not fit."""
 
@@ -171,10 +175,23 @@ async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Fin
                     f"model {model.address}", Level.DOUBT, "a deployment or route of the same name hides it",
                     "Rename one of them.",
                 )  # fmt: skip
+        async for finding in _ledger(folder, database):
+            yield finding
     except IntermodelError as error:
         yield Finding("database", Level.BAD, error.message, error.hint)
     finally:
         await database.close()
+
+
+async def _ledger(folder: DataFolder, database: Database) -> AsyncIterator[Finding]:
+    """Every place where the ledger, or what the database knows of it, is not what it was."""
+    damage = await examine_ledger(folder.path, database, functools.partial(written, database))
+    for one in damage[:_MOST_DAMAGE]:
+        yield Finding("ledger", Level.BAD if one.sure else Level.DOUBT, f"{one.where}: {one.what}", one.mend)
+    if len(damage) > _MOST_DAMAGE:
+        yield Finding("ledger", Level.BAD, f"{len(damage) - _MOST_DAMAGE} more places were changed")
+    if not damage:
+        yield Finding("ledger", Level.GOOD, "every entry, tile and proof is as it was signed")
 
 
 def _model(model: Model) -> Finding:

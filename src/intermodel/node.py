@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from intermodel.accounts import RateLimits, open_accounts
 from intermodel.engines import Engines, Library, watch_folder
-from intermodel.gateway import Cache, Catalog, Gateway, Metrics, Registry, load_scorers, telling
+from intermodel.gateway import Cache, Catalog, Gateway, KnownOfRecords, Metrics, Registry, load_scorers, telling
 from intermodel.governance import Tokens
 from intermodel.guards import load
+from intermodel.ledger import open_ledger
 from intermodel.providers import Http, LlamaCpp, connect
+from intermodel.records.catalogue import Catalogue
+from intermodel.records.store import Records
 from intermodel.settings import Settings
-from intermodel.settings.load import keys, telemetry_headers
+from intermodel.settings.load import keys, ledger_passphrase, telemetry_headers
 from intermodel.storage import Blobs, Database, DataFolder
 from intermodel.web import Services, build_app
 from intermodel.web.app import Guard
@@ -39,6 +41,7 @@ class Node:
     engines: Engines
     gateway: Gateway
     tokens: Tokens
+    records: Records
     auth: Auth
     app: Guard
     new_token: str | None
@@ -67,7 +70,8 @@ async def build(
         tokens = Tokens(database, folder.secret())
         new_token = await _first_token(tokens, settings)
 
-        library = Library(database, Blobs(folder.blobs))
+        blobs = Blobs(folder.blobs)
+        library = Library(database, blobs)
         engines = Engines(settings.engines, folder.logs)
         stack.push_async_callback(engines.close)
         await library.ship(settings.engines.shipped)
@@ -93,15 +97,21 @@ async def build(
                 metrics.registry,
             )
         )
+        ledger = await stack.enter_async_context(
+            open_ledger(folder.path, database, settings.ledger, passphrase=ledger_passphrase(settings.ledger, environ))
+        )
         accounts = await stack.enter_async_context(
-            open_accounts(settings, database, folder.journal, cpu_seconds=engines.cpu_seconds)
+            open_accounts(settings, database, folder.journal, ledger=ledger, cpu_seconds=engines.cpu_seconds)
         )
         if hear is not None:
             accounts.receipts.listeners.append(hear)
         redis_url = settings.redis.get_secret_value() if settings.redis else None
         rate_limits = RateLimits(settings.rate_limits, redis_url)
         stack.push_async_callback(rate_limits.close)
-        catalog = Catalog(library, engines, registry, accounts.prices, accounts.power.joules)
+        records = Records(
+            ledger, library, blobs, Catalogue(database), lambda name: name in registry.declared.deployments
+        )
+        catalog = Catalog(library, engines, registry, accounts.prices, accounts.power.joules, KnownOfRecords(records))
         stack.push_async_callback(catalog.close)
         gateway = Gateway(
             catalog,
@@ -117,9 +127,10 @@ async def build(
             keeps_content=settings.receipts.store_content,
         )
         stack.push_async_callback(gateway.stop, 0)
+        _begin(stack, records.sign_all(), "sign what is read of models")
         auth = Auth(tokens, folder.secret())
-        app = build_app(Services(settings, gateway, engines, database, auth, tokens, tell))
-        yield Node(settings, folder, database, library, engines, gateway, tokens, auth, app, new_token)
+        app = build_app(Services(settings, gateway, engines, database, auth, tokens, records, tell))
+        yield Node(settings, folder, database, library, engines, gateway, tokens, records, auth, app, new_token)
 
 
 async def _first_token(tokens: Tokens, settings: Settings) -> str | None:
@@ -134,9 +145,13 @@ async def _watch(stack: contextlib.AsyncExitStack, library: Library, settings: S
     """Serve the models of the watched folder as long as the node is open."""
     watched = settings.engines.watch or folder.models
     watched.mkdir(parents=True, exist_ok=True)
-    task = asyncio.create_task(watch_folder(library, watched), name="watch models")
+    _begin(stack, watch_folder(library, watched), f"watch {watched}")
 
-    task.add_done_callback(lambda done: _tell(done, watched))
+
+def _begin(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
+    """Do it beside everything else, as long as the node is open."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell)
 
     async def end() -> None:
         task.cancel()
@@ -145,7 +160,7 @@ async def _watch(stack: contextlib.AsyncExitStack, library: Library, settings: S
     stack.push_async_callback(end)
 
 
-def _tell(done: asyncio.Task[None], watched: Path) -> None:
-    """A watch that ends by itself would be missed only when the next model does not appear."""
+def _tell(done: asyncio.Task[None]) -> None:
+    """Work that ends with an error would be missed only when its result does not appear."""
     if not done.cancelled() and (error := done.exception()):
-        log.error("%s is no longer watched", watched, exc_info=error)
+        log.error("this ended by itself: %s", done.get_name(), exc_info=error)

@@ -4,18 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from intermodel.cli import budgets, chat, deployments, doctor, models, receipts, routes, tokens, top, up, version
+from intermodel.cli import version
 from intermodel.cli.output import EXIT_INTERRUPTED, fail
 from intermodel.core import IntermodelError
+
+VERBS = {
+    "up": "up", "chat": "chat", "top": "top", "models": "app",
+    "show": "show", "search": "search", "verdict": "verdict", "grade": "grade", "card": "app", "bom": "app",
+    "records": "app", "ledger": "app", "verify": "verify",
+    "deployments": "app", "routes": "app", "budgets": "app", "receipts": "app", "tokens": "app",
+    "doctor": "doctor", "version": "version",
+}  # fmt: skip
+"""Verbs, in the order of the help, each in the file of its name; and what of that file it is. A file is imported only
+when its verb is asked for: most of the time that a short verb takes would go into what it does not need."""
 
 
 class _Group(TyperGroup):
     """Errors of the project end in a message, a hint and an exit code instead of a traceback."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in VERBS:
+            return None
+        found = getattr(import_module(f"intermodel.cli.{cmd_name}"), VERBS[cmd_name])
+        if not isinstance(found, typer.Typer):
+            function, found = found, typer.Typer(add_completion=False)
+            found.command()(function)
+        found.rich_markup_mode = "markdown"
+        command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         os.umask(0o077)  # whatever is made from here on is its owner's alone
@@ -51,16 +77,3 @@ def _options(
     ] = False,
 ) -> None:
     pass
-
-
-app.command()(up.up)
-app.command()(chat.chat)
-app.command()(top.top)
-app.add_typer(models.app, name="models")
-app.add_typer(deployments.app, name="deployments")
-app.add_typer(routes.app, name="routes")
-app.add_typer(budgets.app, name="budgets")
-app.add_typer(receipts.app, name="receipts")
-app.add_typer(tokens.app, name="tokens")
-app.command()(doctor.doctor)
-app.command()(version.version)

@@ -97,6 +97,22 @@ def print_json(data: Any) -> None:
     typer.echo(orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z).decode())
 
 
+SaveTo = Annotated[Path | None, typer.Option("--out", "-o", help="Where to.", show_default="standard output")]
+
+
+def save(document: Any, to: Path | None) -> None:
+    """Write a document as JSON into a file, or to standard output. Raises `Invalid` where that cannot be written."""
+    written = orjson.dumps(document)
+    if to is None:
+        typer.echo(written.decode(), nl=False)
+        return
+    try:
+        to.write_bytes(written)
+    except OSError as error:
+        raise Invalid(f"{to} cannot be written: {error.strerror}.", hint="Choose another place with --out.") from None
+    out.print(cell(f"Wrote {to}: {len(written):,} bytes."), soft_wrap=True)
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intermodel.cli.node import Node, Url, named, reached
-from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, SaveTo, cell, out, print_json, read_settings, save
 from intermodel.cli.routes import candidates_of
 from intermodel.cli.tokens import lifetime
 from intermodel.core import Invalid
@@ -110,6 +110,22 @@ def show(
         print_json(found)
     else:
         out.print(account_of(found))
+
+
+@app.command()
+def bundle(
+    receipt: Annotated[str, typer.Argument(help="Its id.")],
+    to: SaveTo = None,
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+) -> None:
+    """Take along one receipt with the proof that it stands in the ledger. `intermodel verify` checks it offline.
+
+    Example: `intermodel receipts bundle 01KAC8Q5V7T3M2X9R4N6P8S0YZ -o receipt.bundle.json`
+    """
+    with reached(read_settings(data, config), url) as node:
+        save(node.get(f"{named('receipts', receipt)}/bundle"), to)
 
 
 def _check(token: str | None, outcome: str | None) -> None:

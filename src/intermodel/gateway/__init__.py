@@ -8,6 +8,7 @@ from intermodel.gateway.cache import Cache
 from intermodel.gateway.catalog import Catalog
 from intermodel.gateway.choose import Candidate, Directory, Target, choose
 from intermodel.gateway.gateway import Gateway
+from intermodel.gateway.known import KnownOfRecords
 from intermodel.gateway.metrics import Metrics
 from intermodel.gateway.registry import Registry
 from intermodel.gateway.replay import Replay
@@ -21,6 +22,7 @@ __all__ = [
     "Catalog",
     "Directory",
     "Gateway",
+    "KnownOfRecords",
     "Metrics",
     "Registry",
     "Replay",

@@ -23,6 +23,7 @@ from intermodel.core.errors import MethodNotAllowed
 from intermodel.engines import Engines
 from intermodel.gateway import Gateway
 from intermodel.governance import Tokens
+from intermodel.records.store import Records
 from intermodel.settings import Settings
 from intermodel.storage import Database
 from intermodel.web.anthropic import CountTokens
@@ -55,6 +56,7 @@ class Services:
     database: Database
     auth: Auth
     tokens: Tokens
+    records: Records
     tell: Tell = to_logging
 
 
@@ -71,11 +73,11 @@ def build_app(services: Services) -> Guard:
             Route("/v1/messages/count_tokens", counting, methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
             Route("/v1/models/{address:path}", models, methods=["GET"]),
-            *api_routes(limits, gateway, auth, services.tokens),
+            *api_routes(limits, gateway, auth, services.tokens, services.records),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
-            *page_routes(services.settings, gateway, services.engines, auth, services.tokens, health),
+            *page_routes(services.settings, gateway, services.engines, auth, services.tokens, health, services.records),
         ]
     )
     lane = {path: one.serve for path, one in calls.items()} | {"/v1/messages/count_tokens": counting.serve}

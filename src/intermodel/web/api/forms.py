@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -14,7 +14,7 @@ from intermodel.accounts.budgets import shown
 from intermodel.core import Invalid
 from intermodel.web.http import parse_object
 
-QUERY_FIELDS = 32
+QUERY_FIELDS = 128
 """Most parameters of one request."""
 
 
@@ -23,7 +23,11 @@ class Form(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    several: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of a query that may come more than once; their values are lines of one text then."""
 
+
+Asking = TypeVar("Asking", bound=Form)
 Read = TypeVar("Read", bound=BaseModel)
 Item = TypeVar("Item")
 
@@ -77,7 +81,7 @@ Moment = Annotated[
 """A moment as RFC 3339 writes it, or a day, which begins at midnight UTC."""
 
 
-def read_query(form: type[Read], text: str) -> Read:
+def read_query(form: type[Asking], text: str) -> Asking:
     """The query as a value. Raises `Invalid`, which names the parameter at fault."""
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=QUERY_FIELDS)
@@ -87,7 +91,9 @@ def read_query(form: type[Read], text: str) -> Read:
     for name, value in pairs:
         if name not in form.model_fields:
             raise _unknown("query parameter", name, list(form.model_fields))
-        if name in given:
+        if name in given and name in form.several:
+            value = f"{given[name]}\n{value}"
+        elif name in given:
             raise Invalid(f"The query parameter '{name}' is there twice.", hint="Give it once.", param=name)
         given[name] = value
     try:

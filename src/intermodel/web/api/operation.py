@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel
 
+from intermodel.core.errors import MethodNotAllowed
 from intermodel.governance import Caller
 from intermodel.web.api.forms import Form, NoQuery, read_document, read_query
 from intermodel.web.auth import Auth
@@ -17,7 +18,7 @@ from intermodel.web.http import Receive, Scope, Send, read_body, respond
 
 PREFIX = "/api/v1"
 BODY_BYTES = 64 * 1024
-"""Largest body that an operation takes."""
+"""Largest body that an operation takes, unless it says otherwise."""
 _HEADERS = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
 
 NOBODY = Caller("", "")
@@ -43,11 +44,19 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer whose bytes are given out as they are."""
+
+    body: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One method at one path below `PREFIX`. Its summary is the docstring of `does`.
 
     `answers` is the form of its answer (None: 204, without a body), `takes` that of its body. `makes` says that it may
-    answer 201, `misses` that it may answer 404, `clashes` 409.
+    answer 201, `misses` that it may answer 404, `clashes` 409; `most` is the largest body that it takes.
     """
 
     method: Literal["GET", "PUT", "POST", "DELETE"]
@@ -60,6 +69,7 @@ class Operation:
     makes: bool = False
     misses: bool = False
     clashes: bool = False
+    most: int = BODY_BYTES
 
     @property
     def id(self) -> str:
@@ -86,16 +96,21 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        operation = self._operations[method]
+        operation = self._operations.get(method)
+        if operation is None:
+            allow = ", ".join(self._operations)
+            raise MethodNotAllowed(f"{scope['path'][:200]} takes {allow}, not {scope['method'][:20]}.", allow=allow)
         caller = await self._caller(operation, scope)
         query = read_query(operation.query, scope["query_string"].decode("latin-1"))
-        body = await read_body(scope, receive, BODY_BYTES) if operation.takes else b""
+        body = await read_body(scope, receive, operation.most) if operation.takes else b""
         read = read_document(operation.takes, body) if operation.takes else None
         name = next(iter(scope["path_params"].values()), "")
         answer = await operation.does(Asked(caller, name, query, read, scope["request_id"]))
         if answer is None:
             await send({"type": "http.response.start", "status": 204, "headers": list(_HEADERS)})
             await send({"type": "http.response.body", "body": b""})
+        elif isinstance(answer, Raw):
+            await respond(send, 200, answer.body, answer.media_type.encode(), _HEADERS)
         elif isinstance(answer, Made):
             await respond(send, 201, _dumped(answer.answer), b"application/json", _HEADERS)
         else:

@@ -13,7 +13,7 @@ from intermodel.gateway import Gateway
 from intermodel.governance import Caller
 from intermodel.web.api.costs import cost_known
 from intermodel.web.api.forms import Form, Line, Moment, dollars
-from intermodel.web.api.operation import Asked, Operation
+from intermodel.web.api.operation import Asked, Operation, Raw
 
 Outcome = Literal["ok", "failed", "refused", "broken", "left", "lost"]
 """How a call ends."""
@@ -91,9 +91,16 @@ class Rated(Form):
     quality: float
 
 
+class ReceiptBundle(BaseModel):
+    """A receipt with its proofs, for `intermodel verify`."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class Receipts:
     def __init__(self, gateway: Gateway) -> None:
         self._receipts = gateway.accounts.receipts
+        self._seals = gateway.accounts.seals
         self._health = gateway.health
 
     def operations(self) -> list[Operation]:
@@ -101,6 +108,7 @@ class Receipts:
         return [
             Operation("GET", "/receipts", self.all, ReceiptPage, query=Wanted),
             Operation("GET", one, self.get, ReceiptState, misses=True),
+            Operation("GET", f"{one}/bundle", self.bundle, ReceiptBundle, who="admin", misses=True, clashes=True),
             Operation("POST", rating, self.rate, Rated, takes=Rating, misses=True, clashes=True),
         ]
 
@@ -116,6 +124,14 @@ class Receipts:
     async def get(self, asked: Asked) -> dict[str, Any]:
         """Tell one receipt. Its id is in the header x-intermodel-receipt of the answer."""
         return told(await self._find(asked), asked.caller)
+
+    async def bundle(self, asked: Asked) -> Raw:
+        """Tell one receipt as it was written, with all that proves that it stands in the ledger. It is covered some
+        seconds after its call."""
+        receipt = await self._find(asked)
+        if self._seals is None:
+            raise NotFound("This node keeps no ledger.")
+        return Raw(await self._seals.bundle(receipt["id"]), "application/json")
 
     async def rate(self, asked: Asked) -> Rated:
         """Rate an answer, from 0 to 1: the order `best` goes by the mean. Each receipt counts once."""

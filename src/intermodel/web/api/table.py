@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from intermodel.gateway import Gateway
 from intermodel.governance import Tokens as NodeTokens
+from intermodel.records.store import Records as Known
 from intermodel.settings import Limits
 from intermodel.web.api.budgets import Budgets
 from intermodel.web.api.deployments import Deployments
@@ -19,6 +20,7 @@ from intermodel.web.api.figures import Figures
 from intermodel.web.api.openapi import openapi, path_in_starlette
 from intermodel.web.api.operation import Asked, Endpoint, Operation
 from intermodel.web.api.receipts import Receipts
+from intermodel.web.api.records import Records
 from intermodel.web.api.routes import Routes
 from intermodel.web.api.tokens import Tokens
 from intermodel.web.auth import Auth
@@ -48,7 +50,7 @@ class Document:
         return self._written
 
 
-def operations(limits: Limits, gateway: Gateway, tokens: NodeTokens) -> list[Operation]:
+def operations(limits: Limits, gateway: Gateway, tokens: NodeTokens, records: Known) -> list[Operation]:
     """Every operation of the API."""
     resources = (
         Deployments(gateway),
@@ -57,16 +59,16 @@ def operations(limits: Limits, gateway: Gateway, tokens: NodeTokens) -> list[Ope
         Budgets(gateway.accounts.budgets),
         Receipts(gateway),
         Figures(gateway),
+        Records(records),
         Tokens(tokens),
     )
     return Document([operation for resource in resources for operation in resource.operations()]).operations
 
 
-def api_routes(limits: Limits, gateway: Gateway, auth: Auth, tokens: NodeTokens) -> list[BaseRoute]:
-    """The same as Starlette's routes, one for each path."""
-    table = sorted(operations(limits, gateway, tokens), key=attrgetter("path"))
+def api_routes(limits: Limits, gateway: Gateway, auth: Auth, tokens: NodeTokens, records: Known) -> list[BaseRoute]:
+    """The same as Starlette's routes, one for each path; longer ones first, since a name may hold a slash."""
+    table = sorted(operations(limits, gateway, tokens, records), key=attrgetter("path"), reverse=True)
     return [
-        Route(path_in_starlette(path), Endpoint(found, auth), methods=[operation.method for operation in found])
+        Route(path_in_starlette(path), Endpoint(list(group), auth))
         for path, group in groupby(table, key=attrgetter("path"))
-        for found in [list(group)]
     ]

@@ -8,7 +8,9 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.datastructures import URL
@@ -89,6 +91,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.filters |= {"size": size, "number": number, "short": short, "when": when, "marked": marked}
+    made.filters |= {"host": host, "pretty": pretty, "kind_of": kind_of}
     made.filters |= FILTERS
     made.globals |= {"static": address, "version": __version__}
     return made
@@ -108,6 +111,22 @@ def size(count: int) -> str:
 def short(count: int) -> str:
     """A large number for people: `1.24 M`, `7.6 B`."""
     return _scaled(count, ("", "K", "M", "B", "T")).strip()
+
+
+def host(url: str) -> str:
+    """The server of an address, which is all that a line has room for."""
+    return urlsplit(url).netloc or url
+
+
+def pretty(document: Any) -> str:
+    """JSON for people to read."""
+    return orjson.dumps(document, default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def kind_of(predicate_type: str) -> str:
+    """What a statement is about, of ours: `lineage`; the whole type of those of others."""
+    found = re.fullmatch(r"urn:intermodel:([a-z]+):v\d+", predicate_type)
+    return found[1].capitalize() if found else predicate_type
 
 
 def number(count: int) -> str:

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from intermodel.engines import Engines
 from intermodel.gateway import Gateway
 from intermodel.governance import Caller, Tokens
+from intermodel.records.store import Records as Known
 from intermodel.settings import Settings
 from intermodel.web.auth import Auth
 from intermodel.web.health import Health
@@ -21,6 +22,7 @@ from intermodel.web.pages.deployments import Deployments
 from intermodel.web.pages.home import Home
 from intermodel.web.pages.listing import Listing
 from intermodel.web.pages.models import Models
+from intermodel.web.pages.records import Records
 from intermodel.web.pages.signin import SignIn
 from intermodel.web.pages.spending import Spending
 from intermodel.web.pages.static import favicon, static
@@ -29,7 +31,7 @@ View = Callable[[Request, Caller], Awaitable[Response]]
 
 
 def page_routes(
-    settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, tokens: Tokens, health: Health
+    settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, tokens: Tokens, health: Health, known: Known
 ) -> list[BaseRoute]:
     """Every page, with the files they load."""
     listing = Listing(gateway, engines)
@@ -41,6 +43,7 @@ def page_routes(
         Route("/chat", _signed_in(auth, chat.show), methods=["GET"]),
         Route("/chat", _signed_in(auth, chat.say), methods=["POST"]),
         *_figures(gateway, auth, tokens),
+        *_records(known, auth),
         Route("/signin", signin.show, methods=["GET"]),
         Route("/signin", signin.submit, methods=["POST"]),
         Route("/signout", signin.sign_out, methods=["POST"]),
@@ -62,6 +65,16 @@ def _figures(gateway: Gateway, auth: Auth, tokens: Tokens) -> list[BaseRoute]:
         Route("/deployments", _signed_in(auth, deployments.change), methods=["POST"]),
         Route("/budgets", _signed_in(auth, budgets.show), methods=["GET"]),
         Route("/budgets", _signed_in(auth, budgets.change), methods=["POST"]),
+    ]
+
+
+def _records(known: Known, auth: Auth) -> list[BaseRoute]:
+    """The pages about what is known of models."""
+    records = Records(known)
+    return [
+        Route("/records", _signed_in(auth, records.search)),
+        Route("/records/compare", _signed_in(auth, records.compare)),
+        Route("/records/{address:path}", _signed_in(auth, records.show)),
     ]
 
 

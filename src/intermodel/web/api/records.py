@@ -1,0 +1,250 @@
+"""`/api/v1/records`: what is known of any thing, what follows from it, the proof of it, and telling more."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from intermodel.core import NotFound
+from intermodel.records.bom import cyclonedx, spdx3
+from intermodel.records.catalogue import FACETS, Query
+from intermodel.records.store import Records as Store
+from intermodel.records.told import Told
+from intermodel.records.verdict import COUNTRIES, Purpose
+from intermodel.web.api.forms import Form
+from intermodel.web.api.operation import Asked, Operation, Raw
+
+TOLD_BYTES = 4 * 1024 * 1024
+"""Largest document that tells of a thing: a card and a lineage of a few thousand things."""
+
+_MOST_VALUES = 12
+
+
+def _values(given: str) -> str:
+    values = given.split("\n")
+    if len(values) > _MOST_VALUES or not all(0 < len(value) <= 200 for value in values):
+        raise ValueError(f"must be at most {_MOST_VALUES} values of 1 to 200 characters")
+    return given
+
+
+Facet = Annotated[
+    str,
+    AfterValidator(_values),
+    WithJsonSchema(
+        {
+            "type": "array",
+            "maxItems": _MOST_VALUES,
+            "items": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\n]*$"},
+        }
+    ),
+]
+"""Values of a facet, a line each."""
+Place = Annotated[str, Field(max_length=20), WithJsonSchema({"enum": ["", "EU", *sorted(COUNTRIES)]})]
+
+
+class Search(Form):
+    """Words, and values of facets; one that is given twice means either."""
+
+    several = frozenset(FACETS)
+
+    q: Annotated[str, Field(max_length=1000)] = ""
+    """Words that its address, name, tags or summary hold."""
+    kind: Facet = ""
+    task: Facet = ""
+    licence: Facet = ""
+    """The verdict on commercial use: `allow`, `duties`, `refuse`, `unknown`."""
+    grade: Facet = ""
+    """`open source`, `open access`, `closed`, `unknown`."""
+    size: Facet = ""
+    language: Facet = ""
+    tier: Facet = ""
+    owner: Facet = ""
+    limit: Annotated[int, Field(ge=1, le=200)] = 20
+    after: Annotated[str, Field(pattern=r"^([0-9a-f]{16}-[0-9a-f]{1,16})?$")] = ""
+    """The `next` of the page before."""
+
+
+def _day(given: Any) -> Any:
+    if isinstance(given, str):
+        try:
+            return date.fromisoformat(given)
+        except ValueError:
+            raise ValueError("must be a day such as 2026-11-20") from None
+    return given
+
+
+class Asking(Form):
+    """What somebody wants to do, and where."""
+
+    purpose: Annotated[Purpose, WithJsonSchema({"enum": [one.value for one in Purpose]})] = Purpose.COMMERCIAL
+    place: Place = ""
+    """Country or region, as ISO 3166 writes it (`DE`); empty: anywhere that is not excluded by name."""
+    on: Annotated[date, BeforeValidator(_day)] | None = None
+    """The day on which; licences change. Today where it is left out."""
+
+
+class Standing(Form):
+    """Where it is to be used."""
+
+    place: Place = ""
+    """Country or region, as ISO 3166 writes it (`DE`)."""
+
+
+class BomQuery(Form):
+    """In which form."""
+
+    format: Literal["cyclonedx", "spdx3"] = "cyclonedx"
+
+
+class Open(BaseModel):
+    """A document whose parts docs/record.md describes."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Things(Open):
+    """What the catalogue found, with counts by facet."""
+
+    data: list[dict[str, Any]]
+    total: int
+    next: str
+
+
+class RecordState(Open):
+    """All that is known of one thing, each fact with who says so."""
+
+    address: str
+    digest: str
+    digest_of: Literal["file", "address"]
+    what: dict[str, Any]
+    lineage: dict[str, Any]
+    statements: list[dict[str, Any]]
+
+
+class PassportState(Open):
+    """What is claimed of a thing, what was verified and how, what follows, and what is unknown."""
+
+    address: str
+    digest: str
+    what: list[dict[str, Any]]
+    grades: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    verified: list[dict[str, Any]]
+    unknown: list[str]
+
+
+class VerdictState(Open):
+    """What the licences along a lineage permit, strictly and leniently read, with reasons and duties."""
+
+
+class Grades(Open):
+    """How open a thing is by each framework; they measure different things and are never made into one number."""
+
+    data: list[dict[str, Any]]
+
+
+class Bill(Open):
+    """A bill of material, CycloneDX 1.6 or SPDX 3.0."""
+
+
+class Bundle(Open):
+    """Signed statements with their proofs, for `intermodel verify`."""
+
+
+class ToldForm(Form):
+    """What somebody tells of a thing. The node signs that it was told so, by whom and where."""
+
+    told_by: Annotated[str, Field(max_length=2000)] = ""
+    """Who says so; empty where it is this node's own word."""
+    url: Annotated[str, Field(max_length=2000)] = ""
+    what: dict[str, Any] | None = None
+    """Facts by name: kind, architecture, parameters, precision, formats, context_length, languages, modalities ..."""
+    disclosure: dict[str, Any] | None = None
+    """What was laid open: components, told, licences, indicators, access."""
+    lineage: dict[str, Any] | None = None
+    """`nodes` and `edges`."""
+    card: Annotated[str, Field(max_length=1024 * 1024)] | None = None
+    """A card as Hugging Face writes them: a YAML head and Markdown."""
+    name: str | None = None
+    maker: str | None = None
+    date: str | None = None
+    licence: str | None = None
+    """What its text or maker says holds."""
+    declared: str | None = None
+    """What a tag claims."""
+    terms: str | None = None
+    """The terms of a service."""
+    shipped: str | None = None
+    note: str | None = None
+
+
+class Records:
+    """The operations on records. Everything public: who may see which thing is decided where it is called."""
+
+    def __init__(self, records: Store) -> None:
+        self._records = records
+
+    def operations(self) -> list[Operation]:
+        one = "/records/{name}"
+        return [
+            Operation("GET", "/records", self.search, Things, Search),
+            Operation("GET", one, self.get, RecordState, misses=True),
+            Operation("PUT", one, self.put, RecordState, takes=ToldForm, who="admin", most=TOLD_BYTES),
+            Operation("POST", f"{one}/sign", self.sign, RecordState, who="admin", misses=True),
+            Operation("GET", f"{one}/passport", self.passport, PassportState, Standing, misses=True),
+            Operation("GET", f"{one}/verdict", self.verdict, VerdictState, Asking, misses=True),
+            Operation("GET", f"{one}/grades", self.grades, Grades, misses=True),
+            Operation("GET", f"{one}/bom", self.bom, Bill, BomQuery, misses=True),
+            Operation("GET", f"{one}/bundle", self.bundle, Bundle, misses=True),
+        ]
+
+    async def search(self, asked: Asked) -> dict[str, Any]:
+        """Find things by words and facets."""
+        given = asked.query.model_dump()
+        pairs = [(name, line) for name, value in given.items() for line in str(value).split("\n") if line]
+        return (await self._records.search(Query.of(pairs, None if asked.caller.admin else ()))).document()
+
+    async def get(self, asked: Asked) -> dict[str, Any]:
+        """All that is known of a thing. Each fact has its source; what other sources say instead stands beside it."""
+        return (await self._records.of(asked.name)).document()
+
+    async def put(self, asked: Asked) -> dict[str, Any]:
+        """Tell of a thing. What the same source told before of the same kind is superseded and stays in the ledger."""
+        told = Told.of(asked.body.model_dump(exclude_none=True))
+        return (await self._records.put(asked.name, told)).document()
+
+    async def sign(self, asked: Asked) -> dict[str, Any]:
+        """Sign what this node reads of a model that it holds: its file's facts, and its card."""
+        return (await self._records.sign(asked.name)).document()
+
+    async def passport(self, asked: Asked) -> dict[str, Any]:
+        """What a thing is, from what it was made, how open it is, what it may be used for, and what is unknown."""
+        return (await self._records.passport(asked.name, asked.query.place)).document()
+
+    async def verdict(self, asked: Asked) -> dict[str, Any]:
+        """What the licences of a thing and of its ancestors permit. Informative, and no legal advice."""
+        query: Asking = asked.query
+        return await self._records.verdict(asked.name, query.purpose, query.place, query.on)
+
+    async def grades(self, asked: Asked) -> dict[str, Any]:
+        """How open a thing is, by each framework."""
+        return {"data": await self._records.grades(asked.name)}
+
+    async def bom(self, asked: Asked) -> dict[str, Any]:
+        """A bill of material of a thing and what it was made from."""
+        document = (await self._records.of(asked.name)).document()
+        at = datetime.now(UTC)
+        return cyclonedx(document, at) if asked.query.format == "cyclonedx" else spdx3(document, at)
+
+    async def bundle(self, asked: Asked) -> Raw:
+        """All statements on which a record rests, with the proofs that anyone can check offline."""
+        record = await self._records.of(asked.name)
+        if not (record.statements or record.around):
+            raise NotFound(
+                f"Nothing about '{record.address}' is signed yet.",
+                hint="`intermodel records sign ADDRESS` signs what this node reads of a model that it holds.",
+                code="nothing_signed",
+            )
+        return Raw(await self._records.bundle(record), "application/json")

@@ -1,0 +1,299 @@
+"""Passports: what is known of a thing, on one page; two or three side by side; and finding one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import Response
+
+from intermodel.core import Invalid, NotFound
+from intermodel.governance import Caller
+from intermodel.records.catalogue import Query
+from intermodel.records.passport import Line, Passport, compared
+from intermodel.records.picture import WORDS, picture
+from intermodel.records.store import Records as Store
+from intermodel.web.pages.render import number, page, short
+
+MOST_COMPARED = 3
+
+FRAMEWORKS = {
+    "plain": ("In plain words", "closed, open access or open source"),
+    "mof": ("Model Openness Framework", "classes III to I, by which parts are there under open licences"),
+    "osaid": ("Open Source AI Definition 1.0", "passed or not: may anybody use, study, change and share all of it?"),
+    "osai": ("European open-source AI index", "twelve dimensions, each open, partial or closed"),
+    "oucg": ("Opening up ChatGPT", "fourteen dimensions, frozen in 2025"),
+    "fmti": ("Transparency, after the FMTI", "how many of its hundred indicators are met; not an official score"),
+}
+"""Titles of the frameworks, and what they count."""
+
+FACETS = {
+    "kind": "Kind",
+    "task": "Task",
+    "licence": "Commercial use",
+    "grade": "Openness",
+    "size": "Size",
+    "language": "Language",
+    "tier": "Tier",
+    "owner": "Owner",
+}
+PLACES = {
+    "": "anywhere",
+    "EU": "the European Union",
+    "CN": "China",
+    "DE": "Germany",
+    "GB": "the United Kingdom",
+    "KR": "Korea",
+    "US": "the United States",
+}
+PURPOSES = {
+    "commercial": "Use it commercially",
+    "research": "Use it for research",
+    "redistribute": "Hand it on",
+    "modify": "Change it",
+    "train_on_outputs": "Train other models on what it writes",
+    "serve": "Serve it to others",
+}
+DUTIES = {
+    "attribution": "Give credit",
+    "notice": "Keep notices",
+    "naming": "Name it as its licence asks",
+    "share-alike": "Share alike",
+    "acceptable-use": "Keep to the use policy",
+    "scale": "Stay within a size",
+    "region": "Mind where",
+    "condition": "Keep a condition",
+    "contract": "Keep a contract",
+}
+"""Kinds of duties, for people."""
+CERTAINTIES = {
+    "licence-text": "the text of a licence",
+    "contract": "a contract, which binds whoever agreed to it",
+    "contested": "a reading that is contested",
+    "unverified": "claims that nobody verified",
+}
+
+
+class Records:
+    def __init__(self, records: Store) -> None:
+        self._records = records
+
+    async def search(self, request: Request, caller: Caller) -> Response:
+        """What the catalogue finds, with the facets by which it can be narrowed."""
+        pairs = [(name, value) for name, value in request.query_params.multi_items() if value]
+        query = Query.of(pairs, None if caller.admin else ())
+        found = await self._records.search(query)
+        return page(
+            request.scope,
+            "records.html",
+            caller,
+            query=query,
+            found=found,
+            facets=FACETS,
+            address=_address(pairs),
+        )
+
+    async def show(self, request: Request, caller: Caller) -> Response:
+        """One passport."""
+        place = request.query_params.get("place", "")
+        one = await self._records.passport(request.path_params["address"], place)
+        wide, narrow = picture(one.record.graph, one.record.address)
+        return page(
+            request.scope,
+            "record.html",
+            caller,
+            one=one,
+            record=one.record,
+            summary=summary(one),
+            plain=next((grade for grade in one.grades if grade["framework"] == "plain"), None),
+            commercial=next((verdict for verdict in one.verdicts if verdict["purpose"] == "commercial"), None),
+            told=[line for line in one.disclosed if line.value],
+            kept_back=[line for line in one.disclosed if line.value is False],
+            rulings=[ruling(verdict) for verdict in one.verdicts],
+            duties=duties(one.verdicts),
+            conflicts=once(one.verdicts, "conflicts"),
+            flags=once(one.verdicts, "flags"),
+            laws=laws(one.obligations),
+            notice=one.obligations.get("notice", ""),
+            said=[*one.record.statements, *one.record.around],
+            frameworks=FRAMEWORKS,
+            wide=Markup(wide),  # noqa: S704 - every label of it is escaped by `picture`
+            narrow=Markup(narrow),  # noqa: S704
+            ways={how.value: words for how, words in WORDS.items()},
+            place=place,
+            places=PLACES | ({} if place in PLACES else {place: place}),
+            shown=shown,
+        )
+
+    async def compare(self, request: Request, caller: Caller) -> Response:
+        """Two or three passports side by side."""
+        wanted = list(dict.fromkeys(filter(None, (request.query_params.get(key, "").strip() for key in "abc"))))
+        if len(wanted) < 2:
+            return page(request.scope, "compare.html", caller, wanted=wanted, passports=[], problems=[])
+        passports: list[Passport] = []
+        problems: list[str] = []
+        for name in wanted[:MOST_COMPARED]:
+            try:
+                passports.append(await self._records.passport(name, ""))
+            except (NotFound, Invalid) as error:
+                problems.append(str(error))
+        return page(
+            request.scope,
+            "compare.html",
+            caller,
+            status=404 if problems else 200,
+            wanted=wanted,
+            passports=passports,
+            problems=problems,
+            rows=compared(passports) if passports else [],
+            ruled=[
+                (PURPOSES.get(first["purpose"], first["purpose"]), [one["strict"]["outcome"] for one in same])
+                for first, *rest in zip(*(one.verdicts for one in passports), strict=True)
+                for same in [[first, *rest]]
+            ],
+            graded=[
+                (name, [next((g for g in one.grades if g["framework"] == name), None) for one in passports])
+                for name in FRAMEWORKS
+            ],
+            frameworks=FRAMEWORKS,
+            shown=shown,
+        )
+
+
+def shown(line: Line) -> str:
+    """A fact's value as people read it; "" where it is unknown."""
+    return value_shown(line.name, line.value)
+
+
+def value_shown(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if value is False:
+        return "not disclosed"
+    if name == "parameters":
+        return f"{short(value)} ({number(value)})" if value >= 1000 else number(value)
+    if name in ("context_length", "vocabulary"):
+        return f"{number(value)} tokens"
+    if isinstance(value, tuple | list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def summary(one: Passport) -> str:
+    """What it is, in a line: only what is known."""
+    facts = one.record.what
+    maker = one.record.graph.node(one.record.address).maker
+    pieces = [
+        (facts.kind.value.value if facts.kind else ""),
+        f"by {maker}" if maker else "",
+        f"{short(facts.parameters.value)} parameters" if facts.parameters else "",
+        facts.architecture.value if facts.architecture else "",
+        facts.precision.value if facts.precision else "",
+        f"{number(facts.context_length.value)} tokens of context" if facts.context_length else "",
+    ]
+    return " · ".join(filter(None, pieces))
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Where a search leads when a facet's value is chosen or left."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def with_(self, name: str, value: str) -> str:
+        """Chosen, if it was not; left, if it was."""
+        kept = [pair for pair in self.pairs if pair[0] not in ("after",) and pair != (name, value)]
+        added = [] if (name, value) in self.pairs else [(name, value)]
+        return self._path([*kept, *added])
+
+    def after(self, cursor: str) -> str:
+        return self._path([*(pair for pair in self.pairs if pair[0] != "after"), ("after", cursor)])
+
+    def has(self, name: str, value: str) -> bool:
+        return (name, value) in self.pairs
+
+    def _path(self, pairs: Sequence[tuple[str, str]]) -> str:
+        return f"/records?{urlencode(pairs)}" if pairs else "/records"
+
+
+def _address(pairs: Sequence[tuple[str, str]]) -> Narrowed:
+    return Narrowed(tuple(pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A verdict as a line of the page."""
+
+    words: str
+    strict: str
+    lenient: str
+    certainty: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Duties of one kind: each in words, and whose it is."""
+
+    kind: str
+    each: tuple[tuple[str, str], ...]
+
+
+def ruling(verdict: Mapping[str, Any]) -> Ruling:
+    """What one verdict says."""
+    reasons = (*verdict["strict"]["reasons"], *verdict["lenient"]["reasons"], *verdict["reasons"])
+    words = dict.fromkeys(one["words"] for one in reasons)
+    return Ruling(
+        PURPOSES.get(verdict["purpose"], verdict["purpose"]),
+        verdict["strict"]["outcome"],
+        verdict["lenient"]["outcome"],
+        _listed([CERTAINTIES.get(one, one) for one in verdict["strict"]["certainty"]]),
+        (*words, *verdict["warnings"]),
+    )
+
+
+def duties(verdicts: Sequence[Mapping[str, Any]]) -> list[Due]:
+    """Every duty that a use brings which is not refused, once; by kind."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for verdict in verdicts:
+        readings = (verdict["strict"], verdict["lenient"])
+        allowed = next((reading for reading in readings if reading["outcome"] != "refuse"), {"duties": ()})
+        for one in allowed["duties"]:
+            whose = found.setdefault(one["kind"], {}).setdefault(one["words"], [])
+            of = ", ".join(filter(None, (one["node"], one["licence"])))
+            if of not in whose:
+                whose.append(of)
+    kinds = [*DUTIES, *(kind for kind in found if kind not in DUTIES)]
+    return [
+        Due(DUTIES.get(kind, kind), tuple((words, "; ".join(whose)) for words, whose in found[kind].items()))
+        for kind in kinds
+        if kind in found
+    ]
+
+
+def once(verdicts: Sequence[Mapping[str, Any]], part: str) -> list[str]:
+    """The words of conflicts or flags of all verdicts, each once."""
+    return list(dict.fromkeys(one["words"] for verdict in verdicts for one in verdict[part]))
+
+
+def laws(obligations: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the law asks of whoever offers it: what applies first, then what may."""
+    items = sorted(obligations.get("items", ()), key=lambda one: one["applies"] is None)
+    return [
+        {
+            "title": f"{one['law']}: {one['title']}",
+            "applies": {True: "applies", False: "does not apply"}.get(one["applies"], "may apply"),
+            "words": one["words"],
+            "why": one["why"],
+            "source": f"{one['source']}; {one['status']}, from {one['from']}",
+        }
+        for one in items
+    ]
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""

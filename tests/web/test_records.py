@@ -1,0 +1,242 @@
+"""/api/v1/records and the pages about records: who may, what is answered, and that nobody's text becomes markup."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from intermodel.ledger import verify
+from intermodel.settings import Deployment, Engines
+from tests.support import Running, running, settings_for
+
+HOSTILE = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&amp;{{ 7*7 }}"
+HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
+PEBBLE = "intermodel/pebble"
+GPT_4 = {
+    "told_by": "OpenAI",
+    "url": "https://arxiv.org/abs/2303.08774",
+    "maker": "OpenAI",
+    "terms": "openai-terms-2023-03",
+    "what": {"kind": "service", "modalities": ["text", "image"]},
+    "disclosure": {"told": {"hardware": {"presence": "closed", "source": "section 2"}}},
+}
+VICUNA = {
+    "declared": "apache-2.0",
+    "what": {"kind": "weights"},
+    "lineage": {
+        "nodes": [{"id": "llama", "licence": "llama1"}],
+        "edges": [{"parent": "llama", "how": "fine-tune", "shipped_as": "delta-weights"}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    settings = settings_for(
+        tmp_path_factory.mktemp("records") / "data",
+        engines=Engines(shipped=True),
+        deployments={"echo": Deployment(provider="echo"), "team/echo": Deployment(provider="echo")},
+    )
+    with running(settings) as served:
+        for name, told in (("openai/gpt-4", GPT_4), ("vicuna", VICUNA)):
+            assert api(served, "PUT", f"/records/{name}", told).status_code == 200
+        until = time.monotonic() + 20
+        while not api(served, "GET", f"/records/{PEBBLE}").json()["statements"]:
+            assert time.monotonic() < until, "what is read of the shipped model was not signed"
+            time.sleep(0.05)
+        yield served
+
+
+def api(node: Running, method: str, path: str, document: Any = None, **more: Any) -> httpx2.Response:
+    headers = more.pop("headers", node.headers)
+    return httpx2.request(method, f"{node.url}/api/v1{path}", json=document, headers=headers, timeout=30, **more)
+
+
+def plain(node: Running) -> dict[str, str]:
+    """The headers of a new token that may not change the node."""
+    return {"Authorization": f"Bearer {api(node, 'POST', '/tokens', {'name': 'plain'}).json()['token']}"}
+
+
+def page(node: Running, path: str) -> httpx2.Response:
+    with httpx2.Client(base_url=node.url, headers=HTML, timeout=30) as client:
+        client.post("/signin", data={"token": node.token})
+        return client.get(path)
+
+
+# The API
+
+
+def test_the_shipped_models_record_is_signed_and_complete(node: Running) -> None:
+    record = api(node, "GET", f"/records/{PEBBLE}").json()
+    assert (record["digest_of"], record["what"]["parameters"]["value"]) == ("file", 1_262_976)
+    assert record["what"]["parameters"]["source"] == "file:pebble-q8_0.gguf"
+    assert record["what"]["languages"]["source"] == "card:language"
+    passport = api(node, "GET", f"/records/{PEBBLE}/passport").json()
+    assert passport["unknown"] == []
+    assert all(check["holds"] for check in passport["verified"])
+    grades = {grade["framework"]: grade["outcome"] for grade in passport["grades"]}
+    assert grades["mof"].startswith("Class I ")
+    assert grades["osaid"] == "passed"
+    assert api(node, "GET", f"/records/{PEBBLE}/grades").json()["data"] == passport["grades"]
+
+
+def test_a_descendant_is_refused_with_the_reason_and_the_tag_is_flagged(node: Running) -> None:
+    verdict = api(node, "GET", "/records/vicuna/verdict?purpose=commercial&place=DE").json()
+    assert (verdict["strict"]["outcome"], verdict["lenient"]["outcome"]) == ("refuse", "refuse")
+    assert any("llama" in reason["node"] for reason in verdict["strict"]["reasons"])
+    assert verdict["flags"]
+
+
+def test_the_bundle_is_verified_without_the_node(node: Running) -> None:
+    answer = api(node, "GET", "/records/openai%2Fgpt-4/bundle")
+    report = verify(answer.content, [node.node.records.ledger.verifier])
+    assert report.good
+    assert len(report.entries) == 3
+
+
+def test_bills_of_material(node: Running) -> None:
+    assert api(node, "GET", f"/records/{PEBBLE}/bom").json()["bomFormat"] == "CycloneDX"
+    assert "@graph" in api(node, "GET", f"/records/{PEBBLE}/bom?format=spdx3").json()
+
+
+def test_search_finds_by_words_and_facets(node: Running) -> None:
+    found = api(node, "GET", "/records?q=pebble").json()
+    assert [hit["address"] for hit in found["data"]] == [PEBBLE]
+    either = api(node, "GET", "/records?kind=service&kind=weights").json()
+    assert {hit["address"] for hit in either["data"]} == {PEBBLE, "openai/gpt-4", "vicuna"}
+    assert api(node, "GET", "/records?colour=red").status_code == 400
+
+
+def test_reading_takes_any_token_and_writing_an_admins(node: Running) -> None:
+    caller = plain(node)
+    for path in ("", f"/{PEBBLE}", f"/{PEBBLE}/passport", "/vicuna/verdict", "/vicuna/bundle", "/vicuna/bom"):
+        assert api(node, "GET", f"/records{path}", headers=caller).status_code == 200, path
+        assert api(node, "GET", f"/records{path}", headers={}).status_code == 401, path
+    assert api(node, "PUT", "/records/mine", {"licence": "mit"}, headers=caller).status_code == 403
+    assert api(node, "POST", f"/records/{PEBBLE}/sign", headers=caller).status_code == 403
+    assert api(node, "PUT", "/records/mine", {"licence": "mit"}, headers={}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "document", "status", "param"),
+    [
+        ("GET", "/records/nobody", None, 404, None),
+        ("GET", "/records/nobody/passport", None, 404, None),
+        ("GET", "/records/echo/bundle", None, 404, None),
+        ("POST", "/records/nobody/sign", None, 404, None),
+        ("GET", "/records/vicuna/verdict?purpose=theft", None, 400, "purpose"),
+        ("GET", "/records/vicuna/verdict?place=ZZ", None, 400, "place"),
+        ("GET", "/records/vicuna/verdict?on=yesterday", None, 400, "on"),
+        ("GET", "/records/vicuna/bom?format=pdf", None, 400, "format"),
+        ("PUT", "/records/mine", {}, 400, None),
+        ("PUT", "/records/mine", {"licnece": "mit"}, 400, "licnece"),
+        ("PUT", "/records/mine", {"what": {"colour": "red"}}, 400, "facts"),
+        ("PUT", "/records/mine", {"lineage": {"edges": [{"parent": "a", "how": "stolen"}]}}, 400, "edges.0.how"),
+        ("PUT", "/records/a/b/c", {"licence": "mit"}, 400, None),
+        ("PUT", "/records/mine/passport", {"licence": "mit"}, 405, None),
+        ("DELETE", "/records/vicuna", None, 405, None),
+    ],
+)
+def test_mistakes_are_told(
+    node: Running, method: str, path: str, document: Any, status: int, param: str | None
+) -> None:
+    answer = api(node, method, path, document)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (status, param), answer.text
+    assert api(node, "GET", "/records/mine").status_code == 404, "nothing was recorded"
+
+
+def test_a_deployment_has_a_record_that_says_little(node: Running) -> None:
+    record = api(node, "GET", "/records/team/echo").json()
+    assert record["what"]["kind"] == {"value": "service", "source": "derived:deployments", "others": []}
+    assert record["statements"] == []
+
+
+def test_a_broken_card_is_told_and_breaks_nothing(node: Running) -> None:
+    assert api(node, "PUT", "/records/broken", {"card": "---\nlicense: [mit\n---\n# Thing"}).status_code == 200
+    record = api(node, "GET", "/records/broken").json()
+    assert "could not be read" in record["problems"][0]
+    assert record["licence"] is None
+    assert page(node, "/records/broken").status_code == 200
+
+
+# The pages
+
+
+def test_a_passport_answers_all_questions(node: Running) -> None:
+    text = page(node, "/records/vicuna").text
+    for question in (
+        "What is it?",
+        "From what was it made?",
+        "How open is it?",
+        "What may I do with it?",
+        "What must I then do?",
+        "Who says so?",
+        "What is unknown?",
+    ):
+        assert question in text
+    assert text.count('<svg class="lineage') == 2
+    assert "fine-tuned from" in text
+    assert "/api/v1/records/vicuna/bundle" in text
+
+
+def test_what_a_vendor_keeps_back_is_not_disclosed_and_not_unknown(node: Running) -> None:
+    text = page(node, "/records/openai/gpt-4").text
+    assert "not disclosed" in text
+    assert "Told by OpenAI" in text
+    assert 'href="https://arxiv.org/abs/2303.08774"' in text
+
+
+def test_a_place_changes_the_question(node: Running) -> None:
+    assert "commercially in Germany?" in page(node, f"/records/{PEBBLE}?place=DE").text
+    assert page(node, f"/records/{PEBBLE}?place=ZZ").status_code == 400
+
+
+def test_side_by_side(node: Running) -> None:
+    answer = page(node, f"/records/compare?a={PEBBLE}&b=vicuna&c=openai/gpt-4")
+    assert answer.status_code == 200
+    assert re.findall(r'<th scope="col"><a href="/records/([^"]+)"', answer.text) == [PEBBLE, "vicuna", "openai/gpt-4"]
+    assert page(node, "/records/compare?a=vicuna").status_code == 200
+    assert page(node, "/records/compare?a=vicuna&b=nobody").status_code == 404
+
+
+def test_finding_on_a_page(node: Running) -> None:
+    found = page(node, "/records?q=pebble&kind=weights")
+    assert f'href="/records/{PEBBLE}"' in found.text
+    assert 'href="/records?q=pebble"' in found.text, "leaving the facet"
+    assert "Nothing found" in page(node, "/records?q=nothingofthatname").text
+    assert page(node, "/records?colour=red").status_code == 400
+
+
+def test_nobodys_text_is_markup(node: Running) -> None:
+    told = {
+        "told_by": HOSTILE,
+        "url": "javascript:alert(1)",
+        "name": HOSTILE,
+        "maker": HOSTILE,
+        "note": HOSTILE,
+        "declared": HOSTILE,
+        "what": {"architecture": HOSTILE, "languages": [HOSTILE], "chat_template": HOSTILE * 10},
+        "disclosure": {
+            "told": {"risks": {"text": HOSTILE, "source": HOSTILE}},
+            "components": {"api": {"note": HOSTILE}},
+        },
+        "lineage": {"nodes": [{"id": HOSTILE, "licence": HOSTILE}], "edges": [{"parent": HOSTILE, "how": "merge"}]},
+        "card": f"---\nlicense: mit\n---\n# {HOSTILE}",
+    }
+    assert api(node, "PUT", "/records/hostile", told).status_code == 200
+    for path in ("/records/hostile", "/records?q=hostile", "/records/compare?a=hostile&b=vicuna"):
+        text = page(node, path).text
+        assert "<script>alert" not in text, path
+        assert "<img src=x" not in text, path
+        assert 'href="javascript' not in text, path
+
+
+def test_only_who_is_signed_in_sees_records(node: Running) -> None:
+    answer = httpx2.get(f"{node.url}/records/vicuna", headers=HTML)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/signin")
