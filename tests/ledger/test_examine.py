@@ -159,7 +159,10 @@ async def test_a_changed_row_is_found(data: Path, database: Database, statement:
 async def test_a_row_too_many(data: Path, database: Database) -> None:
     async with database.begin() as db:
         await db.execute(
-            text("INSERT INTO ledger_entries (entry, at, signer, predicate_type) VALUES (5000, 0, '', '')")
+            text(
+                "INSERT INTO ledger_entries (log, entry, at, signer, predicate_type) "
+                "SELECT log, 5000, 0, '', '' FROM ledger_entries LIMIT 1"
+            )
         )
     assert any("a hole" in one.what for one in await examine(data, database))
 

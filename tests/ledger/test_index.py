@@ -21,7 +21,7 @@ def row(entry: int, *digests: str) -> Row:
 
 
 async def test_entries(database: Database) -> None:
-    index = Index(database)
+    index = Index(database, "a")
     assert await index.size() == 0
     rows = [row(0, digest(1)), row(1), row(2, digest(1), digest(2))]
     await index.put(rows)
@@ -36,7 +36,7 @@ async def test_entries(database: Database) -> None:
 
 
 async def test_groups_of_receipts(database: Database) -> None:
-    index = Index(database)
+    index = Index(database, "a")
     assert await index.last_sealed() == ""
     one = Sealed.of(3, ("b" * 26, "a" * 26), (b"1" * 32, b"\0" * 32))
     two = Sealed.of(4, ("ab", "c" * 26), (b"3" * 32, b"4" * 32))

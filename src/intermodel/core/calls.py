@@ -83,5 +83,5 @@ class Call:
     """Bytes of the request as it came, where that is known."""
     trace: str = ""
     """The caller's W3C `traceparent`, as it came."""
-    only_text: bool = False
+    only_text: bool = field(default=False, compare=False)
     """Whether it is seen to hold nothing but texts: no tool, no file, no image. False where nobody looked."""

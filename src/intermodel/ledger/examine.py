@@ -18,7 +18,7 @@ from intermodel.ledger import merkle, tiles
 from intermodel.ledger import pending as pendings
 from intermodel.ledger.heads import KEY_ENTRIES, checked_ring, found_heads
 from intermodel.ledger.index import Index, Row
-from intermodel.ledger.ledger import COSIGNED, FOLDER, entry_of, row_of
+from intermodel.ledger.ledger import COSIGNED, FOLDER, KEYS, entry_of, row_of
 from intermodel.ledger.log import CHECKPOINT, PENDING, opened_for_reading
 from intermodel.ledger.note import Checkpoint, Note, Verifier
 from intermodel.ledger.personal import Personal
@@ -48,11 +48,20 @@ async def examine(data: Path, database: Database | None = None, receipts: Receip
     """
     folder = data / FOLDER
     if not folder.is_dir():
-        return [Damage(str(folder), "it is missing")] if database and await Index(database).size() else []
+        known = await Index(database, _log_name(data)).size() if database else 0
+        return [Damage(str(folder), "it is missing")] if known else []
     found = await asyncio.to_thread(lambda: list(_files(folder)))
     if database is not None:
-        found += await _database(folder, database, receipts)
+        found += await _database(folder, database, receipts, _log_name(data))
     return found
+
+
+def _log_name(data: Path) -> str:
+    """As the index calls the ledger of a data folder; of one without keys nothing is in it."""
+    try:
+        return (data / KEYS / "log").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _files(folder: Path) -> Iterator[Damage]:
@@ -264,7 +273,7 @@ def _signatures(folder: Path) -> Iterator[Damage]:
             yield Damage(str(path), error.message)
 
 
-async def _database(folder: Path, database: Database, receipts: Receipts | None) -> list[Damage]:
+async def _database(folder: Path, database: Database, receipts: Receipts | None, name: str) -> list[Damage]:
     found: list[Damage] = []
     if database.dialect == "sqlite":
         async with database.begin() as db:
@@ -276,10 +285,13 @@ async def _database(folder: Path, database: Database, receipts: Receipts | None)
         log = await asyncio.to_thread(opened_for_reading, folder)
         return (
             found
-            + await _index(log.size, lambda number: row_of(entry_of(number, log.entry(number))), database)
+            + await _index(log.size, lambda number: row_of(entry_of(number, log.entry(number))), Index(database, name))
             + (
                 await _sealed(
-                    lambda number: entry_of(number, log.entry(number)).statement, log.size, database, receipts
+                    lambda number: entry_of(number, log.entry(number)).statement,
+                    log.size,
+                    Index(database, name),
+                    receipts,
                 )
             )
         )
@@ -287,8 +299,7 @@ async def _database(folder: Path, database: Database, receipts: Receipts | None)
         return found  # the files tell where
 
 
-async def _index(size: int, row: Callable[[int], Row], database: Database) -> list[Damage]:
-    index = Index(database)
+async def _index(size: int, row: Callable[[int], Row], index: Index) -> list[Damage]:
     known = await index.size()
     found: list[Damage] = []
     if known > size:
@@ -303,11 +314,9 @@ async def _index(size: int, row: Callable[[int], Row], database: Database) -> li
     return found
 
 
-async def _sealed(
-    said: Callable[[int], object], size: int, database: Database, receipts: Receipts | None
-) -> list[Damage]:
+async def _sealed(said: Callable[[int], object], size: int, index: Index, receipts: Receipts | None) -> list[Damage]:
     found: list[Damage] = []
-    for group in await Index(database).groups():
+    for group in await index.groups():
         where = f"database, receipts of entry {group.entry}"
         statement = said(group.entry) if group.entry < size else None
         predicate = getattr(statement, "predicate", {})

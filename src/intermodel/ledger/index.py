@@ -44,36 +44,47 @@ class Sealed:
 
 
 class Index:
-    def __init__(self, database: Database) -> None:
+    """What a database knows of the ledger of that name; the ledgers of other processes may be in it, too."""
+
+    def __init__(self, database: Database, log: str) -> None:
         self._database = database
+        self._log = log
 
     async def size(self) -> int:
         """One more than the newest entry it knows."""
+        newest = select(func.coalesce(func.max(ledger_entries.c.entry), -1)).where(ledger_entries.c.log == self._log)
         async with self._database.begin() as db:
-            return int((await db.execute(select(func.coalesce(func.max(ledger_entries.c.entry), -1)))).scalar_one()) + 1
+            return int((await db.execute(newest)).scalar_one()) + 1
 
     async def put(self, rows: Sequence[Row]) -> None:
         """Add entries that are not there yet."""
-        subjects = [{"digest": digest, "entry": row.entry} for row in rows for digest in dict.fromkeys(row.digests)]
+        subjects = [
+            {"log": self._log, "digest": digest, "entry": row.entry}
+            for row in rows
+            for digest in dict.fromkeys(row.digests)
+        ]
         async with self._database.begin() as db:
-            await db.execute(self._insert(ledger_entries), [_values(row) for row in rows])
+            await db.execute(self._insert(ledger_entries), [{"log": self._log} | _values(row) for row in rows])
             if subjects:
                 await db.execute(self._insert(ledger_subjects), subjects)
 
     async def about(self, digest: str) -> list[int]:
-        query = select(ledger_subjects.c.entry).where(ledger_subjects.c.digest == digest).order_by("entry")
-        return await self._numbers(query)
+        c = ledger_subjects.c
+        return await self._numbers(select(c.entry).where(c.log == self._log, c.digest == digest).order_by("entry"))
 
     async def of_type(self, predicate_type: str) -> list[int]:
-        query = select(ledger_entries.c.entry).where(ledger_entries.c.predicate_type == predicate_type)
+        c = ledger_entries.c
+        query = select(c.entry).where(c.log == self._log, c.predicate_type == predicate_type)
         return await self._numbers(query.order_by("entry"))
 
     async def rows(self, low: int, high: int) -> dict[int, Row]:
         """What it says of the entries from `low` up to `high`, by index."""
         async with self._database.begin() as db:
-            within = ledger_entries.c.entry.between(low, high - 1)
+            c = ledger_entries.c
+            within = (c.log == self._log) & c.entry.between(low, high - 1)
             entries = (await db.execute(select(ledger_entries).where(within))).all()
-            within = ledger_subjects.c.entry.between(low, high - 1)
+            s = ledger_subjects.c
+            within = (s.log == self._log) & s.entry.between(low, high - 1)
             subjects = (await db.execute(select(ledger_subjects).where(within).order_by("digest"))).all()
         digests: dict[int, list[str]] = {}
         for row in subjects:
@@ -86,22 +97,22 @@ class Index:
     async def clear(self) -> None:
         """Forget all entries; the groups of receipts stay."""
         async with self._database.begin() as db:
-            await db.execute(delete(ledger_entries))
-            await db.execute(delete(ledger_subjects))
+            await db.execute(delete(ledger_entries).where(ledger_entries.c.log == self._log))
+            await db.execute(delete(ledger_subjects).where(ledger_subjects.c.log == self._log))
 
     async def seal(self, sealed: Sealed) -> None:
         """Keep which receipts an entry covers."""
         leaves = b"".join(
             one.encode().ljust(_ID_BYTES, b"\0") + hash_ for one, hash_ in zip(sealed.ids, sealed.hashes, strict=True)
         )
-        values = {"entry": sealed.entry, "first": sealed.first, "last": sealed.last, "leaves": leaves}
+        values = {"log": self._log, "entry": sealed.entry, "first": sealed.first, "last": sealed.last, "leaves": leaves}
         async with self._database.begin() as db:
             await db.execute(insert(ledger_receipts), values)
 
     async def sealed(self, receipt_id: str) -> tuple[Sealed, int]:
         """The group that covers a receipt, and its place there. Raises `NotFound`."""
         columns = ledger_receipts.c
-        within = (columns.first <= receipt_id) & (columns.last >= receipt_id)
+        within = (columns.log == self._log) & (columns.first <= receipt_id) & (columns.last >= receipt_id)
         async with self._database.begin() as db:
             groups = (await db.execute(select(ledger_receipts).where(within).order_by(columns.entry))).all()
         for row in groups:
@@ -120,6 +131,7 @@ class Index:
             return set()
         columns = ledger_receipts.c
         within = (columns.first <= max(receipt_ids)) & (columns.last >= min(receipt_ids))
+        within &= columns.log == self._log
         async with self._database.begin() as db:
             rows = (await db.execute(select(ledger_receipts).where(within))).all()
         return set(receipt_ids) & {one for row in rows for one in _sealed(row).ids}
@@ -127,13 +139,15 @@ class Index:
     async def groups(self) -> list[Sealed]:
         """All groups of receipts."""
         async with self._database.begin() as db:
-            rows = (await db.execute(select(ledger_receipts).order_by(ledger_receipts.c.entry))).all()
+            mine = ledger_receipts.c.log == self._log
+            rows = (await db.execute(select(ledger_receipts).where(mine).order_by(ledger_receipts.c.entry))).all()
         return [_sealed(row) for row in rows]
 
     async def last_sealed(self) -> str:
         """The largest id of a receipt that is covered; empty where none is."""
         async with self._database.begin() as db:
-            return (await db.execute(select(func.max(ledger_receipts.c.last)))).scalar_one() or ""
+            mine = ledger_receipts.c.log == self._log
+            return (await db.execute(select(func.max(ledger_receipts.c.last)).where(mine))).scalar_one() or ""
 
     def _insert(self, table: Table) -> Any:
         """Of rows that may be there: an index of which somebody took a part away is filled up again."""

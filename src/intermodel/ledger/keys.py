@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 import re
+import secrets
 import shlex
 import stat
 import subprocess
@@ -153,6 +154,25 @@ class KeyFolder:
     def __init__(self, folder: Path, passphrase: str = "") -> None:
         self.folder = folder
         self._passphrase = passphrase.encode()
+
+    def log_name(self) -> str:
+        """What tells this ledger from others whose index is in the same database; made on first use.
+
+        It lies with the keys: a ledger whose folder was taken away is missed then. Raises `Unavailable`.
+        """
+        path = self.folder / "log"
+        try:
+            if not path.exists():
+                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                temporary = path.with_suffix(".new")
+                temporary.write_text(secrets.token_hex(16))
+                temporary.replace(path)
+                _sync(self.folder)
+            return path.read_text().strip()[:32]
+        except OSError as error:
+            raise Unavailable(
+                f"{path} cannot be made: {error.strerror}.", hint="Mend the permissions of the data folder."
+            ) from None
 
     def ids(self) -> list[str]:
         return sorted(path.stem for path in self.folder.glob("*.pem") if _ID.fullmatch(path.stem))

@@ -387,7 +387,8 @@ async def open_ledger(
     """
     options = options or Options()
     log_ = Log(data / FOLDER, group_s=options.group_ms / 1000)
-    keys, index = KeyFolder(data / KEYS, passphrase), Index(database)
+    keys = KeyFolder(data / KEYS, passphrase)
+    index = Index(database, keys.log_name())
     external: Signer | None = await asyncio.to_thread(CommandSigner, options.signer) if options.signer else None
     await asyncio.to_thread(log_.open)
     try:
@@ -426,7 +427,9 @@ def reading(data: Path, database: Database | None = None) -> Ledger:
             hint="A node makes it when it starts: `intermodel up`.", code="no_ledger",
         )  # fmt: skip
     ring, heads = read_keys(log_)
-    return Ledger(log_, Index(database) if database else None, ring, heads, None, KeyFolder(data / KEYS), time.time)
+    keys = KeyFolder(data / KEYS)
+    index = Index(database, keys.log_name()) if database else None
+    return Ledger(log_, index, ring, heads, None, keys, time.time)
 
 
 def entry_of(index: int, envelope: bytes) -> Entry:

@@ -166,17 +166,19 @@ attempt_minutes = Table(
 ledger_entries = Table(
     "ledger_entries",
     metadata,
+    Column("log", String(32), primary_key=True),
     Column("entry", BigInteger, primary_key=True, autoincrement=False),
     Column("at", BigInteger, nullable=False),
     Column("signer", String(64), nullable=False),
     Column("predicate_type", String(500), nullable=False),
-    Index("ix_ledger_entries_predicate_type_entry", "predicate_type", "entry"),
+    Index("ix_ledger_entries_predicate_type_entry", "log", "predicate_type", "entry"),
 )
-"""An index over the ledger, which can be made anew from it. `at` is in microseconds since 1970."""
+"""An index over the ledgers of all processes, which can be made anew from them. `at` is in microseconds since 1970."""
 
 ledger_subjects = Table(
     "ledger_subjects",
     metadata,
+    Column("log", String(32), primary_key=True),
     Column("digest", String(71), primary_key=True),
     Column("entry", BigInteger, primary_key=True),
 )
@@ -185,11 +187,12 @@ ledger_subjects = Table(
 ledger_receipts = Table(
     "ledger_receipts",
     metadata,
+    Column("log", String(32), primary_key=True),
     Column("entry", BigInteger, primary_key=True, autoincrement=False),
     Column("first", String(26), nullable=False),
     Column("last", String(26), nullable=False),
     Column("leaves", LargeBinary, nullable=False),
-    Index("ix_ledger_receipts_last", "last"),
+    Index("ix_ledger_receipts_last", "log", "last"),
 )
 """Which receipts an entry of the ledger covers: 26 bytes of id and 32 of leaf hash for each, in the tree's order."""
 
