@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermodel.core import Invalid
-from intermodel.ledger import Ledger, PublicKey, Verifier, verify
-from intermodel.ledger.bundle import Bundle
+from intermodel.ledger import Ledger, PublicKey, Verifier, dsse, keyring, merkle, verify
+from intermodel.ledger import statement as statements
+from intermodel.ledger.bundle import Bundle, Proven
 from intermodel.ledger.keys import LocalSigner
-from intermodel.ledger.note import COSIGNATURE, Note, cosigned
+from intermodel.ledger.note import COSIGNATURE, Checkpoint, Note, cosigned, signed
 from tests.ledger.conftest import said
 
 WITNESS = LocalSigner.make()
@@ -38,7 +39,7 @@ async def bundle(ledger: Ledger) -> bytes:
 
 def good(bundle: bytes, key: PublicKey) -> bool:
     try:
-        return verify(bundle, [key], [VERIFIER]).good
+        return verify(bundle, [], [VERIFIER], ledger=key).good
     except Invalid:
         return False
 
@@ -47,8 +48,9 @@ async def test_it_says_what_it_checked(ledger: Ledger, bundle: bytes) -> None:
     report = verify(bundle, [ledger.verifier], [VERIFIER])
     assert report.good
     assert [check.what for check in report.checks] == [
-        "trust", "checkpoint", "entry 2: inclusion", "entry 2: signature", "entry 2: statement", "entry 7: inclusion",
-        "entry 7: signature", "entry 7: statement", "checkpoint of 6: signature", "checkpoint of 6: consistency",
+        "trust", "checkpoint", "keys", "entry 2: inclusion", "entry 2: signature", "entry 2: statement",
+        "entry 7: inclusion", "entry 7: signature", "entry 7: statement",
+        "checkpoint of 6: signature", "checkpoint of 6: consistency",
         "receipt 3 of entry 7", "witness w.example",
     ]  # fmt: skip
     document = report.document()
@@ -105,6 +107,49 @@ async def test_parts_of_another_place(ledger: Ledger, bundle: bytes) -> None:
         {"note": whole.earlier[0].note},
     ):
         assert not good(swapped(**parts), key), parts
+
+
+async def test_a_revocation_cannot_be_kept_back(ledger: Ledger) -> None:
+    await ledger.record_all([said(i) for i in range(5)])
+    old = ledger.keys.current.key
+    await ledger.rotate()
+    await ledger.revoke(old.id, 2)
+    data = await ledger.bundle([3])
+    whole = Bundle.parse(data)
+    assert not verify(data, [ledger.verifier]).good
+    assert verify(await ledger.bundle([1]), [ledger.verifier]).good
+    cut = verify(bytes(Bundle(whole.note, whole.keys[:2], whole.entries)), [ledger.verifier])
+    assert [check.what for check in cut.checks if check.holds is False] == ["keys"]
+
+
+async def test_a_checkpoint_that_lists_no_keys_leaves_it_open(ledger: Ledger) -> None:
+    whole = Bundle.parse(await ledger.bundle([0]))
+    head, signer = Checkpoint.parse(Note.parse(whole.note).text), ledger.log.signer
+    assert signer is not None
+    assert head.extensions == (keyring.listed([merkle.leaf_hash(whole.keys[0].envelope)]),)
+    note = signed(Checkpoint(head.origin, head.size, head.root).text, head.origin, signer)
+    report = verify(bytes(Bundle(bytes(note), whole.keys, whole.entries)), [ledger.verifier])
+    assert (report.good, report.intact) == (False, True)
+    assert [check.what for check in report.checks if check.holds is None] == ["keys"]
+
+
+async def test_one_whose_statements_are_trusted_makes_no_ledger_in_anothers_name(ledger: Ledger) -> None:
+    alice = LocalSigner.make()
+    first = keyring.said(alice.public, "added", origin=ledger.origin)
+    leaves = [dsse.seal(statements.dumped(one, 1.0), [alice]) for one in (first, said(7))]
+    hashes = [merkle.leaf_hash(one) for one in leaves]
+    head = Checkpoint(ledger.origin, 2, merkle.root_of(hashes), (keyring.listed(hashes[:1]),))
+    note = bytes(signed(head.text, ledger.origin, alice))
+    entries = tuple(Proven(i, leaves[i], (hashes[1 - i],)) for i in range(2))
+    forged = bytes(Bundle(note, entries[:1], entries[1:]))
+    assert verify(forged, ledger=alice.public).good  # who says that this is the ledger's key
+    for key in (
+        alice.public,
+        Verifier("alice", alice.public),
+        Verifier(ledger.origin, alice.public, COSIGNATURE),
+    ):
+        report = verify(forged, [ledger.verifier, key])
+        assert [check.what for check in report.checks if not check.holds] == ["trust"]
 
 
 @pytest.mark.parametrize(

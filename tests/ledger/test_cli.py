@@ -14,6 +14,7 @@ from intermodel.cli import ledger as verbs
 from intermodel.cli.verify import verify
 from intermodel.core import Conflict, IntermodelError, Invalid, NotFound
 from intermodel.ledger import Verifier, open_ledger
+from intermodel.ledger.keys import LocalSigner
 from intermodel.storage import Database, DataFolder
 from tests.ledger.conftest import digest, said
 
@@ -68,6 +69,10 @@ def test_from_export_to_verification(data: Path, tmp_path: Path) -> None:
     pem = tmp_path / "key.pem"
     pem.write_bytes(Verifier.parse(key).key.pem)
     assert call("verify", bundle, "--key", pem).exit_code == 0
+    other = tmp_path / "other.pem"
+    other.write_bytes(LocalSigner.make().public.pem)
+    assert call("verify", bundle, "--key", key, "--key", other).exit_code == 0
+    assert call("verify", bundle, "--key", pem, "--key", other).exit_code == 1  # which of them is the ledger's?
     unnamed = call("verify", bundle)
     assert (unnamed.exit_code, "not all of it could be checked" in unnamed.output) == (1, True)
     bundle.write_bytes(bundle.read_bytes().replace(b'"index":1', b'"index":2', 1))

@@ -96,7 +96,7 @@ async def test_an_external_signer(tmp_path: Path, database: Database, command: s
         made = await ledger.record(said())
         assert made.signer == CommandSigner(command).public.id
         assert verify(await ledger.bundle([made.index]), [ledger.verifier]).good
-    assert not (tmp_path / "ledger-keys").exists()
+    assert not list((tmp_path / "ledger-keys").glob("*.pem"))
     with pytest.raises(Conflict, match="external signer's key"):
         async with open_ledger(tmp_path, database, Options(signer=command.replace("07", "08"))):
             pass
@@ -114,7 +114,7 @@ async def test_from_an_external_signer_to_another_and_to_a_local_key(
         await ledger.record(said())
     async with open_ledger(tmp_path, database) as ledger:
         await ledger.record(said())
-        assert verify(await ledger.bundle(range(6)), [CommandSigner(command).public]).good
+        assert verify(await ledger.bundle(range(6)), ledger=CommandSigner(command).public).good
 
 
 def test_an_external_signer_that_fails(tmp_path: Path, command: str) -> None:
@@ -139,12 +139,12 @@ async def test_rotation_and_revocation(tmp_path: Path, database: Database) -> No
         second = ledger.keys.current.key
         assert (before.signer, after.signer) == (first.id, second.id) != (second.id, first.id)
         for key in (first, second):
-            report = verify(await ledger.bundle([before.index, after.index, rotated.index], earlier=[old]), [key])
+            report = verify(await ledger.bundle([before.index, after.index, rotated.index], earlier=[old]), ledger=key)
             assert report.good, report.checks
         await ledger.revoke(first.id, before.index, "stolen")
-        report = verify(await ledger.bundle([before.index, after.index]), [second])
+        report = verify(await ledger.bundle([before.index, after.index]), ledger=second)
         assert [check.what for check in report.checks if check.holds is False] == [f"entry {before.index}: signature"]
-        assert not verify(await ledger.bundle([after.index], earlier=[old]), [second]).good
+        assert not verify(await ledger.bundle([after.index], earlier=[old]), ledger=second).good
         for key_id in (second.id, "0" * 64):
             with pytest.raises(Conflict):
                 await ledger.revoke(key_id, 0)
@@ -156,6 +156,16 @@ async def test_rotation_and_revocation(tmp_path: Path, database: Database) -> No
     async with open_ledger(tmp_path, database) as again:
         assert again.keys.periods == periods
         assert [one.index for one in await again.of_type(uri("key"))] == [0, rotated.index, rotated.index + 2]
+
+
+async def test_a_second_revocation_gives_nothing_back(ledger: Ledger) -> None:
+    await ledger.record_all([said(i) for i in range(5)])
+    old = ledger.keys.current.key
+    await ledger.rotate()
+    for since, kept in ((4, 4), (0, 0), (100, 0)):
+        await ledger.revoke(old.id, since)
+        assert ledger.keys.periods[0].revoked_from == kept
+    assert not ledger.keys.signs(old.id, 3)
 
 
 async def test_keys_are_changed_by_nothing_else(ledger: Ledger) -> None:

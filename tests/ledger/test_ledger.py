@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
 from intermodel.core.statements import Statement, Subject
-from intermodel.ledger import Ledger, dsse, open_ledger, reading, statement, uri, verify
+from intermodel.ledger import Ledger, dsse, open_ledger, reading, statement, tiles, uri, verify
 from intermodel.ledger.bundle import read_tlog_proof
 from intermodel.ledger.keys import LocalSigner
 from intermodel.ledger.merkle import includes, leaf_hash
@@ -149,6 +149,56 @@ async def test_a_witness_on_this_ledger(ledger: Ledger) -> None:
         ledger.cosign(ledger.checkpoint(), [line], [verifier])  # a cosignature on another checkpoint
     with pytest.raises(Invalid):
         ledger.cosign(note.replace(b"\n2\n", b"\n3\n", 1), [line], [verifier])
+
+
+async def test_only_lines_of_witnesses_are_kept(ledger: Ledger) -> None:
+    witness, stranger = LocalSigner.make(), LocalSigner.make()
+    verifier = Verifier("w.example", witness.public, COSIGNATURE)
+    await ledger.record(said(1))
+    note = Note.parse(ledger.checkpoint())
+    good = cosigned(note.text, "w.example", witness, 1_700_000_000)
+    others = cosigned(note.text, "s.example", stranger, 1_700_000_000)
+    own = note.lines[0]._replace(signature=b"\0" * 64)
+    kept = ledger.cosign(bytes(note), [own, own._replace(name="w.example"), good, others], [verifier, ledger.verifier])
+    assert Note.parse(kept).lines == (*note.lines, good)
+    assert verify(await ledger.bundle([1]), [ledger.verifier], [verifier]).good
+    with pytest.raises(Invalid, match="is not by it"):
+        ledger.cosign(bytes(note), [good._replace(signature=bytes(72))], [verifier])
+    with pytest.raises(Invalid, match="None of the witnesses"):
+        ledger.cosign(bytes(note), [others], [verifier])
+    path = ledger.log.folder / "cosigned"
+    path.write_bytes(bytes(Note(note.text, (own, good))))  # as an earlier version could leave it
+    assert verify(await ledger.bundle([1]), [ledger.verifier]).good
+
+
+async def test_entries_about_keys_that_were_noted_wrong(tmp_path: Path, database: Database) -> None:
+    async with open_ledger(tmp_path, database) as ledger:
+        old = ledger.keys.current.key
+        await ledger.rotate()
+        await ledger.revoke(old.id, 1)
+    noted = tmp_path / "ledger" / "key-entries"
+    for wrong in ("0\n1\n", "0\n1\n-1\n", "0\n1\n2\n99\n", "2\n"):
+        noted.write_text(wrong)
+        async with open_ledger(tmp_path, database) as ledger:
+            assert noted.read_text() == "0\n1\n2\n"
+            assert not ledger.keys.signs(old.id, 1)
+            await ledger.record(said(1))
+
+
+async def test_an_entry_and_its_tile_changed_together(tmp_path: Path, database: Database) -> None:
+    async with open_ledger(tmp_path, database) as ledger:
+        await ledger.record_all([said(i) for i in range(600)])
+    bundle, tile = (tmp_path / "ledger" / tiles.path(kind, 1) for kind in ("entries", 0))
+    entries, hashes = tiles.unbundle(bundle.read_bytes()), bytearray(tile.read_bytes())
+    entries[5] = entries[6]
+    hashes[5 * 32 : 6 * 32] = leaf_hash(entries[6])
+    bundle.write_bytes(tiles.bundle(entries))
+    tile.write_bytes(hashes)
+    async with open_ledger(tmp_path, database) as ledger:
+        assert (await ledger.entry(3)).index == 3
+        for number in (261, 300):
+            with pytest.raises(Unavailable, match="tile above"):
+                await ledger.entry(number)
 
 
 async def test_the_index_is_made_anew(tmp_path: Path, database: Database) -> None:

@@ -83,6 +83,7 @@ def test_every_proof_of_every_size_verifies(roots: list[bytes], sizes: Iterable[
             assert merkle.extends(first, size, roots[first], roots[size], proof)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_proofs_are_those_of_the_definition(size: int, data: st.DataObject) -> None:
@@ -91,6 +92,7 @@ def test_proofs_are_those_of_the_definition(size: int, data: st.DataObject) -> N
     assert merkle.consistency_proof(index + 1, size, node) == subproof(index + 1, LEAVES[:size], True)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_no_other_proof_verifies(size: int, data: st.DataObject) -> None:

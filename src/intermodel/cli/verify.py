@@ -21,7 +21,12 @@ def verify(
     bundle: Annotated[Path, typer.Argument(help="File that `intermodel ledger export` wrote.")],
     key: Annotated[
         list[str] | None,
-        typer.Option("--key", help="A key you trust: name+id+base64, or a file with that or PEM.", show_default=False),
+        typer.Option(
+            "--key",
+            help="A key you trust: name+id+base64, or a file with that or PEM. A PEM file says no name: alone it is "
+            "taken for the ledger's, beside other keys for one of those who signed statements.",
+            show_default=False,
+        ),
     ] = None,
     witness: Annotated[
         list[str] | None,
@@ -40,7 +45,14 @@ def verify(
 
         intermodel verify evidence.json --key "intermodel/4f1c...+8d2b1c3e+AQ..." --json
     """
-    report = check(_read(bundle, LARGEST), [_key(one) for one in key or ()], [Verifier.parse(w) for w in witness or ()])
+    keys = [_key(one) for one in key or ()]
+    only = keys[0] if len(keys) == 1 else None
+    report = check(
+        _read(bundle, LARGEST),
+        keys,
+        [Verifier.parse(w) for w in witness or ()],
+        ledger=only if isinstance(only, PublicKey) else None,
+    )
     if as_json:
         print_json(report.document())
     else:

@@ -20,7 +20,7 @@ from intermodel.ledger import dsse, keyring, merkle, predicates, strict
 from intermodel.ledger import statement as statements
 from intermodel.ledger.keyring import Keyring
 from intermodel.ledger.keys import PublicKey
-from intermodel.ledger.note import Checkpoint, Note, Verifier
+from intermodel.ledger.note import ED25519, Checkpoint, Note, Verifier
 from intermodel.ledger.strict import closed, from_base64, to_base64
 
 TYPE = "urn:intermodel:bundle:v1"
@@ -166,15 +166,20 @@ class Report:
         }
 
 
-def verify(bundle: bytes, keys: Iterable[PublicKey | Verifier] = (), witnesses: Iterable[Verifier] = ()) -> Report:
+def verify(
+    bundle: bytes, keys: Iterable[PublicKey | Verifier] = (), witnesses: Iterable[Verifier] = (), *,
+    ledger: PublicKey | None = None,
+) -> Report:  # fmt: skip
     """Check a bundle: signatures, statements, inclusion, consistency, the keys' own history, cosignatures.
 
-    `keys` are those that the reader trusts: the ledger's, at any time, and those of others whose statements it holds;
-    `witnesses` those whose cosignature is demanded. Raises `Invalid` for bytes that are no bundle.
+    `keys` are those that the reader trusts. One under a name vouches for the ledger of that name, at any time, and for
+    no other: whose statements are trusted could else write a ledger in another's name. Every key vouches for the
+    statements that it signed, under whatever name. `ledger` is the key of this very ledger, where the reader knows it
+    without its name. `witnesses` are those whose cosignature is demanded. Raises `Invalid` for what is no bundle.
     """
     found = Bundle.parse(bundle)
     try:
-        return _Verification(found, {one.id: one for one in map(_public, keys)}, tuple(witnesses)).report()
+        return _Verification(found, tuple(keys), ledger, tuple(witnesses)).report()
     except Invalid as error:
         return Report((Check("bundle", False, error.message),))
 
@@ -182,13 +187,18 @@ def verify(bundle: bytes, keys: Iterable[PublicKey | Verifier] = (), witnesses: 
 class _Verification:
     """One bundle, looked at once."""
 
-    def __init__(self, bundle: Bundle, trusted: dict[str, PublicKey], witnesses: Sequence[Verifier]) -> None:
+    def __init__(
+        self, bundle: Bundle, keys: Sequence[PublicKey | Verifier], ledger: PublicKey | None,
+        witnesses: Sequence[Verifier],
+    ) -> None:  # fmt: skip
         self._bundle = bundle
-        self._trusted = trusted
         self._witnesses = witnesses
         self._note = Note.parse(bundle.note)
         self._head = Checkpoint.parse(self._note.text)
         self._checks: list[Check] = []
+        own = [one.key for one in keys if isinstance(one, Verifier) and self._names_the_ledger(one)]
+        self._vouching = {one.id for one in (*own, *([ledger] if ledger else []))}
+        self._trusted = {one.id: one for one in (*map(_public, keys), *([ledger] if ledger else []))}
 
     def report(self) -> Report:
         ring = self._keys()
@@ -206,12 +216,18 @@ class _Verification:
     def _say(self, what: str, holds: bool | None, found: str) -> None:
         self._checks.append(Check(what, holds, found))
 
+    def _names_the_ledger(self, key: Verifier) -> bool:
+        return key.kind == ED25519 and key.name == self._head.origin
+
     def _keys(self) -> Keyring:
         """The history of the ledger's keys, which the bundle brings along, and whether the reader trusts it."""
         ring = self._history()
-        vouched = sorted(self._trusted.keys() & ring.keys)
+        vouched = sorted(self._vouching & ring.keys.keys())
         if vouched:
             self._say("trust", True, f"a key that you named is the ledger's: {vouched[0]}")
+        elif nameless := sorted(self._trusted.keys() & ring.keys.keys()):
+            found = f"you named the key {nameless[0]}, and not as the one of the ledger {self._head.origin}"
+            self._say("trust", False, found)
         elif self._trusted:
             self._say("trust", False, f"no key that you named is the ledger's, which is {ring.current.key.id}")
         else:
@@ -220,7 +236,19 @@ class _Verification:
             raise Invalid(f"The keys are of the ledger {ring.origin}, and the checkpoint is another's.")
         signed = self._signed(self._note, self._head, ring)
         self._say("checkpoint", signed, f"{self._head.origin}, {self._head.size} entries, {self._by(signed)}")
+        self._whole()
         return ring
+
+    def _whole(self) -> None:
+        """Whether the bundle keeps back no change of the keys, such as a revocation."""
+        keys, head = self._bundle.keys, self._head
+        whole = keyring.is_whole([merkle.leaf_hash(one.envelope) for one in keys], head.extensions)
+        found = {
+            True: f"all {len(keys)} changes of them that the checkpoint covers are here",
+            False: "the changes of them are not those that the checkpoint covers: one is kept back",
+            None: "the checkpoint does not say which changes of them there are: one may be kept back",
+        }
+        self._say("keys", whole, found[whole])
 
     def _history(self) -> Keyring:
         ring: Keyring | None = None

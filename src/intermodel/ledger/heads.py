@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from intermodel.core import Invalid, Unavailable
-from intermodel.ledger import dsse, files, keyring, predicates
+from intermodel.ledger import dsse, files, keyring, merkle, predicates
 from intermodel.ledger import statement as statements
 from intermodel.ledger.keyring import Keyring
 from intermodel.ledger.log import Log
@@ -22,7 +22,7 @@ def read_keys(log_: Log) -> tuple[Keyring, list[int]]:
     Raises `Unavailable` where they contradict each other.
     """
     heads = noted_heads(log_.folder)
-    if not heads or heads[-1] >= log_.size:
+    if not heads or not all(0 <= one < log_.size for one in heads) or not _are_all(log_, heads):
         heads = found_heads(log_)
         if log_.writable:
             note_heads(log_, heads)
@@ -49,6 +49,8 @@ def checked_ring(log_: Log, heads: Sequence[int]) -> Keyring:
         assert log_.note is not None
         if ring.origin != log_.origin or not is_signed(log_.note, Checkpoint.parse(log_.note.text), ring):
             raise Invalid("the newest checkpoint is not signed by its key")
+        if not _are_all(log_, heads):
+            raise Invalid("the entries about keys are not those that the newest checkpoint names")
     except Invalid as error:
         raise Unavailable(
             f"The ledger was changed: {error.message}",
@@ -56,6 +58,17 @@ def checked_ring(log_: Log, heads: Sequence[int]) -> Keyring:
             code="ledger_damaged",
         ) from None
     return ring
+
+
+def hashes_of(log_: Log, heads: Sequence[int]) -> tuple[bytes, ...]:
+    """Their leaf hashes, which every checkpoint binds."""
+    return tuple(merkle.leaf_hash(log_.entry(number)) for number in heads)
+
+
+def _are_all(log_: Log, heads: Sequence[int]) -> bool:
+    """Whether the newest checkpoint names no other entries about keys. One of before that was done names none."""
+    assert log_.note is not None
+    return keyring.is_whole(hashes_of(log_, heads), Checkpoint.parse(log_.note.text).extensions) is not False
 
 
 def _ring(log_: Log, heads: Sequence[int]) -> Keyring:

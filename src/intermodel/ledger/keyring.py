@@ -7,14 +7,17 @@ that signs at that time, and takes back what the revoked key signed from entry `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from intermodel.core import Invalid
 from intermodel.core.statements import Statement, Subject
-from intermodel.ledger import dsse, predicates
+from intermodel.ledger import dsse, merkle, predicates
 from intermodel.ledger.keys import PublicKey
 from intermodel.ledger.strict import from_base64, to_base64
+
+LISTED = "intermodel-keys/v1 "
+"""So begins the line of a checkpoint that says which entries about keys there are (C2SP tlog-checkpoint: extension)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,10 @@ class Period:
     def heads(self, size: int) -> bool:
         """Whether a checkpoint of that size may be signed by it."""
         return self.first <= size and (self.last is None or size <= self.last) and not self._revoked(size - 1)
+
+    def revoked(self, since: int) -> Period:
+        """After a revocation from that entry on. A later one gives nothing back that an earlier one took."""
+        return replace(self, revoked_from=since if self.revoked_from is None else min(since, self.revoked_from))
 
     def _revoked(self, index: int) -> bool:
         return self.revoked_from is not None and index >= self.revoked_from
@@ -77,12 +84,7 @@ class Keyring:
         if predicate["action"] == "revoked":
             if key.id == self.current.key.id or key.id not in self.keys:
                 raise Invalid(f"Entry {index} revokes a key that signs now, or that was never there.", code="bad_keys")
-            periods = [
-                replace(one, revoked_from=min(predicate["since"], one.revoked_from or predicate["since"]))
-                if one.key.id == key.id
-                else one
-                for one in self.periods
-            ]
+            periods = [one.revoked(predicate["since"]) if one.key.id == key.id else one for one in self.periods]
             return replace(self, periods=tuple(periods))
         raise Invalid(f"Entry {index} adds a key; only entry 0 may.", code="bad_keys")
 
@@ -107,6 +109,21 @@ def key_of(statement: Statement) -> PublicKey:
     if [one.digest for one in statement.subjects] != [f"sha256:{key.id}"]:
         raise Invalid("A statement about a key names the digest of another.", code="bad_keys")
     return key
+
+
+def listed(hashes: Sequence[bytes]) -> str:
+    """The line of a checkpoint that binds the whole list of entries about keys: their number, and the RFC 6962 root
+    over their leaf hashes in order. So nobody can leave a revocation out."""
+    return f"{LISTED}{len(hashes)} {to_base64(merkle.root_of(hashes))}"
+
+
+def is_whole(hashes: Sequence[bytes], extensions: Iterable[str]) -> bool | None:
+    """Whether those are all entries about keys that a checkpoint with these extension lines covers, by leaf hash.
+
+    None where it does not say: a checkpoint that was signed before there was such a line.
+    """
+    lines = [line for line in extensions if line.startswith(LISTED)]
+    return lines == [listed(hashes)] if lines else None
 
 
 def said(key: PublicKey, action: str, **more: object) -> Statement:

@@ -15,7 +15,7 @@ from intermodel.core.statements import Statement, Subject
 from intermodel.ledger import bundle as bundles
 from intermodel.ledger import dsse, files, keyring, merkle, predicates
 from intermodel.ledger import statement as statements
-from intermodel.ledger.heads import KEY_ENTRIES, is_signed, note_heads, read_keys
+from intermodel.ledger.heads import KEY_ENTRIES, hashes_of, is_signed, note_heads, read_keys
 from intermodel.ledger.index import Index, Row, Sealed
 from intermodel.ledger.keyring import Keyring
 from intermodel.ledger.keys import CommandSigner, KeyFolder, PublicKey, Signer
@@ -234,16 +234,27 @@ class Ledger:
     def cosign(self, note: bytes, lines: Iterable[Line], witnesses: Iterable[Verifier]) -> bytes:
         """Keep witnesses' cosignatures on a checkpoint that this ledger gave out; the note with them.
 
-        Raises `Invalid` where a line is not by the witness that it names, or where none is of the witnesses.
+        Lines of others, and any under the ledger's own key, are left out. Raises `Invalid` where a line is not by the
+        witness that it names, or where none is of the witnesses.
         """
         given = Note.parse(note)
         head = Checkpoint.parse(given.text)
         own = head.origin == self.origin and 0 < head.size <= self.log.size and head.root == self.log.root(head.size)
         if not own or not is_signed(given, head, self.keys):
             raise Invalid("That is no checkpoint of this ledger.", code="not_a_checkpoint")
-        cosigned = given.with_lines(lines)
-        if not cosigned.signed_by(witnesses):
+        by_log = {Verifier(self.origin, key).id for key in self.keys.keys.values()}
+        counting = [one for one in witnesses if one.id not in by_log]
+        kept = [
+            one
+            for one in (*given.lines, *lines)
+            if one.key_id not in by_log and Note(given.text, (one,)).signed_by(counting)
+        ]
+        if not kept:
             raise Invalid("None of the witnesses that count signed it.", code="bad_signature")
+        own_lines = tuple(one for one in given.lines if one.name == self.origin and one.key_id in by_log)
+        cosigned = Note(given.text, own_lines).with_lines(kept)
+        if not is_signed(cosigned, head, self.keys):
+            raise Invalid("The ledger's own signature is not under it.", code="bad_signature")
         files.write(self.log.folder / COSIGNED, bytes(cosigned))
         files.sync([self.log.folder])
         return bytes(cosigned)
@@ -307,7 +318,7 @@ class Ledger:
                 envelope = await asyncio.to_thread(dsse.seal, statements.dumped(said, at), signers)
                 (self.log.folder / KEY_ENTRIES).unlink(missing_ok=True)
                 files.sync([self.log.folder])
-                (index,) = await self.log.add([envelope], signer=new)
+                (index,) = await self.log.add([envelope], signer=new, about_keys=True)
                 self.keys, self._signer = self.keys.after(index, said, ids), new or old
                 self._heads.append(index)
                 note_heads(self.log, self._heads)
@@ -320,7 +331,8 @@ class Ledger:
         assert self.log.note is not None
         with contextlib.suppress(OSError, Invalid):
             note = Note.parse((self.log.folder / COSIGNED).read_bytes())
-            if index < Checkpoint.parse(note.text).size <= self.log.size:
+            head = Checkpoint.parse(note.text)
+            if index < head.size <= self.log.size and head.origin == self.origin and is_signed(note, head, self.keys):
                 return note
         return self.log.note
 
@@ -402,6 +414,7 @@ async def open_ledger(
         if not log_.size:
             await _begin(log_, external if external else await asyncio.to_thread(keys.make), clock())
         ring, heads = await asyncio.to_thread(read_keys, log_)
+        log_.key_hashes = hashes_of(log_, heads)
         log_.signer = _signer(ring, external, keys)
         opened = Ledger(log_, index, ring, heads, log_.signer, keys, clock)
     except BaseException:
@@ -458,7 +471,8 @@ async def _begin(log_: Log, signer: Signer, at: float) -> None:
     log_.origin = f"intermodel/{signer.public.id[:32]}"
     said = keyring.said(signer.public, "added", origin=log_.origin)
     envelope = await asyncio.to_thread(dsse.seal, statements.dumped(said, at), [signer])
-    await log_.add([envelope], signer=signer)
+    log_.key_hashes = ()
+    await log_.add([envelope], signer=signer, about_keys=True)
 
 
 def _signer(ring: Keyring, external: Signer | None, keys: KeyFolder) -> Signer:

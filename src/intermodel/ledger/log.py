@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intermodel.core import Invalid, NotFound, Unavailable
-from intermodel.ledger import files, merkle, tiles
+from intermodel.ledger import files, keyring, merkle, tiles
 from intermodel.ledger.keys import Signer
 from intermodel.ledger.note import Checkpoint, Note, signed
 from intermodel.ledger.pending import Group, Pending, scan
@@ -38,6 +38,7 @@ GROUP_ENTRIES = 4096
 class _Item(NamedTuple):
     leaves: tuple[bytes, ...]
     signer: Signer | None
+    about_keys: bool
     done: asyncio.Future[range]
 
 
@@ -53,6 +54,8 @@ class Log:
         self.signer: Signer | None = None
         self.note: Note | None = None
         """The newest checkpoint, signed; None for a log without entries."""
+        self.key_hashes: tuple[bytes, ...] | None = None
+        """Leaf hashes of its entries about keys, which its checkpoints bind; None for a log that has none."""
         self.settled = 0
         """The size of the tree that the files hold."""
         self._group_s = group_s
@@ -142,18 +145,20 @@ class Log:
 
     # writing
 
-    def add(self, leaves: Sequence[bytes], *, signer: Signer | None = None) -> asyncio.Future[range]:
+    def add(
+        self, leaves: Sequence[bytes], *, signer: Signer | None = None, about_keys: bool = False
+    ) -> asyncio.Future[range]:
         """Append entries; their indices, once they are safe from a power cut. All who wait share one group.
 
         Their place is behind all that was added before, also where nobody has awaited that yet. `signer` signs the
-        checkpoint of this group, and of all after it. Raises `TooLarge`, or `Unavailable` where the disk or the signer
-        fails: then none of them is in the log.
+        checkpoint of this group, and of all after it; entries `about_keys` are bound by those. Raises `TooLarge`, or
+        `Unavailable` where the disk or the signer fails: then none of them is in the log.
         """
         tiles.bundle(leaves)
         if self._thread is None:
             raise Unavailable("The ledger is open for reading only.", code="ledger_read_only")
         done: asyncio.Future[range] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Item(tuple(leaves), signer, done))
+        self._waiting.append(_Item(tuple(leaves), signer, about_keys, done))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name="ledger")
         return done
@@ -167,20 +172,26 @@ class Log:
             log.error("the ledger's files cannot be written: %s; what was acknowledged is safe", error.strerror)
             raise _unusable(error) from None
 
-    def append(self, leaves: Sequence[bytes], *, signer: Signer | None = None) -> range:
-        """The same as `add`, for one writer. Blocks."""
+    def append(
+        self, leaves: Sequence[bytes], *, signer: Signer | None = None, about_keys: Sequence[bytes] = ()
+    ) -> range:
+        """The same as `add`, for one writer; `about_keys` are those of the leaves that are about keys. Blocks."""
         by = signer or self.signer
         assert by is not None
         peaks, start = self._peaks.copy(), self._size
         hashes = [merkle.leaf_hash(leaf) for leaf in leaves]
         for one in hashes:
             peaks.add(one)
-        note = signed(Checkpoint(self.origin, peaks.size, peaks.root()).text, self.origin, by)
+        keys = self.key_hashes
+        if keys is not None:
+            keys = (*keys, *map(merkle.leaf_hash, about_keys))
+        extensions = () if keys is None else (keyring.listed(keys),)
+        note = signed(Checkpoint(self.origin, peaks.size, peaks.root(), extensions).text, self.origin, by)
         try:
             self._pending.write(Group(start, tuple(leaves), bytes(note)))
         except OSError as error:
             raise _unusable(error) from None
-        self.signer = by
+        self.signer, self.key_hashes = by, keys
         self._apply(leaves, hashes, peaks, note)
         return range(start, peaks.size)
 
@@ -212,7 +223,11 @@ class Log:
 
     def _commit(self, batch: list[_Item], loop: asyncio.AbstractEventLoop) -> None:
         try:
-            indices = self.append([leaf for item in batch for leaf in item.leaves], signer=batch[-1].signer)
+            indices = self.append(
+                [leaf for item in batch for leaf in item.leaves],
+                signer=batch[-1].signer,
+                about_keys=[leaf for item in batch if item.about_keys for leaf in item.leaves],
+            )
         except Exception as error:  # noqa: BLE001 - whoever waits must learn of it
             loop.call_soon_threadsafe(_answer, batch, error)
         else:
@@ -328,7 +343,14 @@ class Log:
         return data
 
     def _read_full_tile(self, level: int, index: int) -> bytes:
-        return self._read(tiles.path(level, index), tiles.WIDTH * merkle.HASH_BYTES)
+        """A full tile, compared with what lies above it: up to the newest tiles, which have the checkpoint's root."""
+        name = tiles.path(level, index)
+        data = self._read(name, tiles.WIDTH * merkle.HASH_BYTES)
+        above, place = divmod(index, tiles.WIDTH)
+        at = place * merkle.HASH_BYTES
+        if tiles.top(data) != self._tile(level + 1, above)[at : at + merkle.HASH_BYTES]:
+            raise _damaged(self.folder / name, "it does not match the tile above it")
+        return data
 
     def _read_full_bundle(self, index: int) -> list[bytes]:
         return self._read_bundle(index, tiles.WIDTH)

@@ -115,7 +115,7 @@ class Note:
         return at
 
     def with_lines(self, lines: Iterable[Line]) -> Note:
-        """With further signatures; one by a key that signed before takes its place."""
+        """With further signatures; one by a key that signed before takes its place. None of them is verified here."""
         kept = {(one.name, one.key_id): one for one in (*self.lines, *lines)}
         return replace(self, lines=tuple(kept.values()))
 

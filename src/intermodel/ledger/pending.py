@@ -2,8 +2,9 @@
 
 A group is `G SSSSSSSSSSSSSSSS EEEEEEEE NNNNNNNN HHHHHHHH\\n`, the index of its first entry, the lengths of its entries
 and of its note in hexadecimal, and the CRC-32 of that; then the entries, the note (the checkpoint that covers them) and
-the SHA-256 of all of it. A group that was cut off by a crash was never acknowledged: it is short, or its end is zeros.
-Anything else that does not match was changed afterwards, and is never passed over in silence.
+the SHA-256 of all of it. A group that was cut off by a crash was never acknowledged: it is the last one, and is short,
+or a block of it that a power cut kept from the disk is zeros. Anything else that does not match was changed
+afterwards, and is never passed over in silence.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _HEAD = 46
 _DIGEST = 32
 _ZEROS = bytes(8)
 """So many at the end of a file are no hash: blocks that a power cut kept from the disk are longer."""
+_BLOCK = 512
+"""The least that a disk writes: aligned, whole, or not at all. No entry holds so many zeros: it is JSON."""
 _PATTERN = re.compile(rb"G ([0-9a-f]{16}) ([0-9a-f]{8}) ([0-9a-f]{8}) ([0-9a-f]{8})\n")
 
 
@@ -140,9 +143,28 @@ def _group(data: bytes, at: int) -> tuple[Group | None, int]:
 
 
 def _is_torn(data: bytes, at: int, length: int) -> bool:
-    """Whether what lies there is the beginning of a write that a crash cut off: short, or zeros up to the end."""
+    """Whether what lies there is a write that a crash cut off: short, or with blocks of zeros, and the last."""
     rest = data[at:]
     if _PATTERN.match(rest) is None:
-        return len(rest) < _HEAD or not rest.strip(b"\0")
+        return len(rest) < _HEAD or not rest.strip(b"\0") or (_lost_head(data, at) and not _has_group(rest))
     intact = int(rest[_HEAD - 9 : _HEAD - 1], 16) == zlib.crc32(rest[: _HEAD - 9])
-    return intact and (len(rest) < length or (len(rest) == length and rest.endswith(_ZEROS)))
+    lost = rest.endswith(_ZEROS) or _lost_block(data, at)
+    return intact and (len(rest) < length or (len(rest) == length and lost))
+
+
+def _lost_block(data: bytes, at: int) -> bool:
+    """Whether a whole block from there on is zeros."""
+    first = -(-at // _BLOCK) * _BLOCK
+    zeros = bytes(_BLOCK)
+    return any(data[i : i + _BLOCK] == zeros for i in range(first, len(data), _BLOCK))
+
+
+def _lost_head(data: bytes, at: int) -> bool:
+    """Whether a block in which the head of a group lies there is zeros, as far as it is that group's."""
+    starts = {at, (at + _HEAD - 1) // _BLOCK * _BLOCK}
+    return any(not data[max(i, at) : (i // _BLOCK + 1) * _BLOCK].strip(b"\0") for i in starts)
+
+
+def _has_group(rest: bytes) -> bool:
+    """Whether another group begins in it: then what lies before was acknowledged, and is no write of a crash."""
+    return any(int(one[4], 16) == zlib.crc32(one[0][: _HEAD - 9]) for one in _PATTERN.finditer(rest))
