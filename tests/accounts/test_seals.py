@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 from intermodel.accounts import open_accounts
 from intermodel.accounts.open import Accounts
-from intermodel.accounts.seals import written
+from intermodel.accounts.seals import as_written, written
 from intermodel.core import Conflict, NotFound
 from intermodel.ledger import Ledger, examine, open_ledger, verify
 from intermodel.settings import Settings
@@ -99,3 +99,9 @@ async def test_a_changed_receipt_is_found_and_named(accounts: Accounts, database
         await db.execute(update(receipts).where(receipts.c.id == one).values(document=changed))
     (found,) = await damage()
     assert one in found
+
+
+def test_a_receipt_that_is_not_written_as_receipts_are_keeps_its_bytes() -> None:
+    assert as_written('{"id":"a","quality":1.0}') == b'{"id":"a"}'
+    for text in ('{"id":"x","id":"a","quality":1.0}', '{"id": "a","quality":1.0}', '{"quality":', '["quality":]'):
+        assert as_written(text) == text.encode()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
-from intermodel.gateway.known import known_of
+from intermodel.core import Unavailable
+from intermodel.gateway.known import KnownOfRecords, known_of
 from intermodel.records.lineage import Edge, Graph, How, Node
 from intermodel.records.record import Record, identity
 from tests.faults.server import steps
@@ -59,3 +60,24 @@ def test_a_route_leaves_out_what_its_record_forbids_and_the_receipt_tells_the_re
         assert not candidates["m"]["fit"]
         assert "commercial use is not allowed" in candidates["m"]["reason"]
         assert "LLaMA" in candidates["m"]["reason"] or "llama" in candidates["m"]["reason"]
+
+
+async def test_a_record_that_cannot_be_read_stops_no_other() -> None:
+    class Records:
+        broken: Exception | None = None
+
+        async def of(self, address: str) -> Record:
+            if address == "bad":
+                raise IndexError("of a bug")
+            if self.broken:
+                raise self.broken
+            return record("apache-2.0")
+
+    at = [0.0]
+    records = Records()
+    known = KnownOfRecords(cast("Any", records), lambda: at[0])
+    asked = [("commercial", "")]
+    found = await known.known(["bad", "good"], asked)
+    assert set(found) == {"good"}
+    at[0], records.broken = 100.0, Unavailable("the database is gone")
+    assert await known.known(["bad", "good"], asked) == found, "what was known holds on"

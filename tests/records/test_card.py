@@ -119,6 +119,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(["license", "tags", "language", "thing", "flow", "quoted key", "model-index", "last", "new", "no"]),
     VALUES,
@@ -140,6 +141,7 @@ def test_one_changed_field_leaves_the_others_alone(key: str, value: Any, newline
             assert line + newline in changed.text
 
 
+@pytest.mark.slow
 @given(st.lists(PIECES, max_size=25).map("".join), st.sampled_from(["license", "a", "b", "tags", "new"]), VALUES)
 @settings(max_examples=500, deadline=None)
 def test_any_head_can_be_changed_or_stays(head: str, key: str, value: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -59,8 +61,16 @@ def test_json_is_yaml_too() -> None:
         ("edges: [{from: a, to: b}]", "no way to make"),
         ("edges: [{from: a, to: b, how: finetune}]", "no way to make"),
         ("nodes: [", "neither YAML nor JSON in line"),
-        ("a: !!python/object/apply:os.system [ls]", "neither YAML nor JSON"),
-        ("nodes: " + "[" * 3000, "neither YAML nor JSON"),
+        ("a: !!python/object/apply:os.system [ls]", "has no meaning in a lineage"),
+        ("nodes: " + "[" * 3000, "in line 1, lists and mappings are nested deeper"),
+        ("a: !!timestamp abc", "the tag tag:yaml.org,2002:timestamp has no meaning"),
+        ("a: {x: 1}\nb: {<<: [*a, *a]}", "a key `<<` merges mappings"),
+        ("nodes: []\nb: &b [*b]", "in line 2, the alias *b names itself"),
+        ("nodes: *b", "the alias *b names nothing before it"),
+        ("nodes: []\nnodes: []", "in line 2, the key 'nodes' stands a second time"),
+        ("[a]: b", "a key is no text"),
+        ("nodes: []\n---\nnodes: []", "a second document begins"),
+        ("nodes: \ud800", "neither YAML nor JSON"),
     ],
 )
 def test_a_file_that_is_wrong_says_where(text: str, words: str) -> None:
@@ -86,6 +96,35 @@ def test_repeated_parts_do_not_explode() -> None:
         f"{c}: &{c} [*{p}, *{p}, *{p}]\n" for p, c in zip("abcdefg", "bcdefgh", strict=True)
     )
     assert parse(bomb + "nodes: [{id: it, licence: *h}]").node("it").licence is None
+
+
+def test_parts_that_multiply_are_refused() -> None:
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{c}: &{c} [{', '.join([f'*{p}'] * 9)}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    with pytest.raises(Invalid, match="more than 2,000,000 values"):
+        parse(bomb)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["'[' * 200_000", "'{' * 200_000", "'[{a: ' * 100_000", "'- ' * 200_000", "'? ' * 200_000", "'!!seq [' * 50_000"],
+)
+def test_a_deep_text_ends_no_process(text: str) -> None:
+    code = (
+        "from intermodel.core import Invalid\nfrom intermodel.records.lineage_file import parse\n"
+        f"try: parse('nodes:\\n ' + {text})\nexcept Invalid as error: print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "nested deeper than 32" in ended.stdout
+
+
+def test_numbers_and_days_stay_as_they_are_written() -> None:
+    graph = parse(f"nodes: [{{id: 1.10, licence: 0x{'f' * 6000}, date: 2023-02-30, multimodal: yes, made_by: no}}]")
+    it = graph.node("1.10")
+    assert (it.date, it.multimodal, it.maker) == ("2023-02-30", True, "no")
+    assert it.licence == f"0x{'f' * 6000}"
 
 
 @settings(deadline=None)

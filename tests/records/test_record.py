@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from intermodel.records.predicates import (
 from intermodel.records.record import (
     CardText,
     Held,
+    Record,
     Said,
     checked_address,
     compose,
@@ -35,6 +37,7 @@ from intermodel.records.record import (
     newest_count,
     read_statement,
 )
+from intermodel.records.verdict import verdict
 
 KEY = "a" * 64
 
@@ -198,3 +201,32 @@ def test_the_document_is_what_bills_of_material_are_made_from() -> None:
 def test_addresses_that_are_none(address: str) -> None:
     with pytest.raises(Invalid):
         checked_address(address)
+
+
+def commercial(record: Record) -> str:
+    return verdict(record.graph, record.address, "commercial").strict.outcome.word
+
+
+def test_a_statement_makes_no_licence_wider_and_may_make_it_narrower() -> None:
+    def claim(licence: str, index: int = 4, **more: Any) -> Said:
+        return said(index, LINEAGE, {"nodes": [{"id": "child", "licence": licence}], "edges": [], **more})
+
+    for told in (claim("mit", told_by="a blog"), claim("mit")):
+        record = compose("child", None, card("cc-by-nc-4.0"), [told])
+        assert commercial(record) == "refuse"
+        assert record.graph.node("child").licence is None
+        assert record.others["licence"] == (Fact("mit", "statement:4"),)
+    narrower = compose("child", None, card("mit"), [claim("cc-by-nc-4.0", told_by="a blog")])
+    assert commercial(narrower) == "refuse"
+    alone = compose("child", None, None, [claim("mit", told_by="a blog")])
+    assert (alone.graph.node("child").licence, alone.graph.node("child").declared) == (None, "mit")
+    several = [claim("mit", 7), claim("cc-by-nc-4.0", 6, told_by="a blog"), claim("apache-2.0", 5, told_by="b")]
+    assert commercial(compose("child", None, card("mit"), several)) == "refuse"
+    maker = {"nodes": [{"id": "child", "licence": "mit", "maker": "Us"}], "edges": [], "told_by": "us"}
+    assert compose("child", None, None, [said(1, LINEAGE, maker)]).graph.node("child").licence == "mit"
+
+
+def test_a_new_key_of_the_same_ledger_supersedes() -> None:
+    old = replace(said(1, WHAT, {"facts": {"parameters": 1}}), own=True)
+    new = replace(said(2, WHAT, {"facts": {"parameters": 2}}, signer="b" * 64), own=True)
+    assert [one.counts for one in newest_count([old, new], "child")] == [True, False]

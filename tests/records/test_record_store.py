@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import pytest
 
 from intermodel.core import Invalid, NotFound
+from intermodel.core.errors import TooLarge
 from intermodel.core.statements import Statement, Subject
 from intermodel.engines import Library
 from intermodel.engines.library import SHIPPED, SHIPPED_FILE
 from intermodel.ledger import Ledger, open_ledger, verify
+from intermodel.records import store
 from intermodel.records.catalogue import Catalogue, Query
 from intermodel.records.facts import Kind
-from intermodel.records.predicates import LINEAGE, WHAT
-from intermodel.records.record import identity
+from intermodel.records.predicates import DISCLOSURE, LINEAGE, WHAT
+from intermodel.records.record import CardText, Record, identity
 from intermodel.records.store import Records
 from intermodel.records.told import Told, graph_told
 from intermodel.records.verdict import Purpose
@@ -194,6 +197,7 @@ async def test_what_lies_beside_a_linked_model_is_read_and_mistakes_are_noted(re
     record = await records.of("local/mine")
     assert [edge.parent for edge in record.graph.parents("local/mine")] == ["base"]
     assert any("colour" in problem for problem in record.problems)
+    assert not any(str(tmp_path) in problem for problem in record.problems), "no folders of this machine"
     shutil.copy(SHIPPED_FILE, folder / "second.gguf")
     fresh = Records(records.ledger, records._library, records._blobs, records._catalogue)
     assert not (await fresh.of("local/mine")).graph.edges, "of two models in a folder it is nobody's"
@@ -205,3 +209,138 @@ async def test_lineage_of_another_source_adds_and_does_not_replace(records: Reco
     record = await records.of("thing")
     assert {edge.parent for edge in record.graph.parents("thing")} == {"base", "stolen"}
     assert sum(one.predicate_type == LINEAGE and one.counts for one in record.statements) == 2
+
+
+async def held_model(records: Records, folder: Path, card: str = "") -> str:
+    folder.mkdir(parents=True)
+    shutil.copy(SHIPPED_FILE, folder / f"{folder.name}.gguf")
+    if card:
+        (folder / "README.md").write_text(card)
+    await records._library.add(folder / f"{folder.name}.gguf", keep="link")
+    return f"local/{folder.name}"
+
+
+async def test_what_is_said_of_the_same_bytes_under_another_name_is_no_card_and_no_licence(
+    records: Records, tmp_path: Path
+) -> None:
+    carded = await held_model(records, tmp_path / "carded", "---\nlicense: cc-by-nc-4.0\n---\n# Carded\n")
+    bare = await held_model(records, tmp_path / "bare")
+    await records.sign(carded)
+    record = await records.of(bare)
+    assert {one.predicate_type for one in record.statements} <= {WHAT}
+    assert record.card is None
+    assert record.graph.node(bare).declared != "cc-by-nc-4.0"
+    assert not record.disclosure.components
+    await records.sign(bare)
+    kinds = {one.predicate_type for one in (await records.of(bare)).statements if bare in one.about}
+    assert kinds == {WHAT, DISCLOSURE, LINEAGE}
+
+
+async def test_what_a_revoked_key_signed_does_not_count_and_a_new_key_supersedes(records: Records) -> None:
+    await tell(records, "thing", told_by="me", what={"parameters": 1})
+    old = records.ledger.keys.current.key.id
+    (first,) = (await records.of("thing")).statements
+    await records.ledger.rotate()
+    await tell(records, "thing", told_by="me", what={"parameters": 2})
+    assert [one.counts for one in (await records.of("thing")).statements] == [True, False]
+    await tell(records, "other", what={"parameters": 3})
+    await records.ledger.revoke(old, first.index)
+    (kept, dropped) = (await records.of("thing")).statements
+    assert (kept.counts, dropped.counts) == (True, False)
+    assert "not in force" in dropped.problem
+
+
+async def test_a_card_that_was_changed_on_the_disk_is_told(records: Records, tmp_path: Path) -> None:
+    await tell(records, "thing", card="---\nlicense: mit\n---\n# Thing\n")
+    for path in (tmp_path / "blobs").rglob("*"):
+        if path.is_file():
+            path.chmod(0o600)
+            path.write_bytes(b"\xff\xfe")
+    record = await records.of("thing")
+    assert record.card is None
+    assert "is not what was signed" in record.problems[0]
+
+
+async def test_mail_addresses_and_telephone_numbers_do_not_enter_the_ledger(records: Records, tmp_path: Path) -> None:
+    who = "Ask jane.doe@uni-example.edu or call +49 30 1234567."
+    card = f"---\nlicense: mit\n---\n# Thing\n\n## Training Data\n\nBooks of 1,262,976 pages. {who}\n"
+    model = await held_model(records, tmp_path / "mine", card)
+    await records.sign(model)
+    told = {"hardware": {"presence": "open", "text": f"8 A100. {who}"}}
+    await tell(records, "thing", told_by="Jane <jane.doe@uni-example.edu>", note=who, disclosure={"told": told})
+    bodies = [(await records.ledger.entry(index)).statement for index in range(records.ledger.log.size)]
+    signed = str([one.predicate for one in bodies if one])
+    assert "jane.doe" not in signed
+    assert "1234567" not in signed
+    assert "8 A100. Ask [withheld] or call [withheld]." in signed
+    record = await records.of(model)
+    assert record.card is not None
+    assert who in record.card.text
+
+
+async def test_what_is_too_large_is_refused_before_anything_is_written(records: Records, tmp_path: Path) -> None:
+    before = records.ledger.log.size
+    with pytest.raises(TooLarge):
+        await tell(records, "thing", what={"chat_template": "x" * 60_000}, card="# Thing\n")
+    assert records.ledger.log.size == before
+    assert not [path for path in (tmp_path / "blobs").rglob("*") if path.is_file()]
+
+
+async def test_long_sections_are_signed_cut(records: Records, tmp_path: Path) -> None:
+    text = "many words " * 300
+    titles = ("Training Data", "Hardware", "Bias, Risks, and Limitations", "Uses", "Training Procedure")
+    sections = "".join(f"## {title}\n\n{text}\n\n" for title in titles)
+    model = await held_model(records, tmp_path / "mine", f"---\nlicense: mit\n---\n# T\n\n{sections}")
+    await records.sign(model)
+    record = await records.of(model)
+    (said,) = [one for one in record.statements if one.predicate_type == DISCLOSURE]
+    long = [one["text"] for one in said.predicate["told"].values() if one.get("text", "").endswith(" …")]
+    assert long
+    assert all(len(one) <= 1000 for one in long)
+
+
+async def test_one_part_that_is_not_taken_leaves_the_others_signed(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = await held_model(records, tmp_path / "mine", "---\nlicense: mit\n---\n# T\n")
+    known = records.ledger.record_all
+
+    async def record_all(some: Any) -> Any:
+        if any(one.predicate_type == WHAT for one in some):
+            raise TooLarge("too long")
+        return await known(some)
+
+    monkeypatch.setattr(records.ledger, "record_all", record_all)
+    record = await records.sign(model)
+    assert {LINEAGE} <= {one.predicate_type for one in record.statements}
+    assert WHAT not in {one.predicate_type for one in record.statements}
+
+
+async def test_what_cannot_be_graded_is_not_recorded_and_stops_nobody(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = await held_model(records, tmp_path / "bad", "---\nlicense: bad\n---\n")
+    good = await held_model(records, tmp_path / "good", "---\nlicense: mit\n---\n")
+    known = store.entry_of
+
+    def entry_of(record: Any, today: Any) -> Any:
+        if record.licence and record.licence.value == "bad":
+            raise IndexError("of a bug")
+        return known(record, today)
+
+    monkeypatch.setattr(store, "entry_of", entry_of)
+    before = records.ledger.log.size
+    with pytest.raises(Invalid, match="cannot be graded"):
+        await tell(records, "thing", card="---\nlicense: bad\n---\n")
+    assert records.ledger.log.size == before
+    await records.sign_all()
+    assert not (await records.of(bad)).statements or all(bad not in s.about for s in (await records.of(bad)).statements)
+    assert any(good in one.about for one in (await records.of(good)).statements)
+
+
+@pytest.mark.parametrize("sign", ["<", "(https:", "[", "---\n"])
+def test_the_summary_of_a_hostile_card_takes_no_time(sign: str) -> None:
+    text = "---\n" + sign * (1_000_000 // len(sign))
+    began = time.perf_counter()
+    store._summary(Record("a", identity("a"), card=CardText(text, "", "card:README.md")))
+    assert time.perf_counter() - began < 1

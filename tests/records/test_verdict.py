@@ -196,6 +196,25 @@ def test_places(licence: str, place: str, multimodal: bool | None, outcome: Outc
     assert alone(licence, place=place, multimodal=multimodal).strict.outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("licence", "base", "own", "outcome"),
+    [
+        ("llama4", None, False, REFUSE),
+        ("llama3.2", None, False, UNKNOWN),
+        ("llama3.2", True, False, REFUSE),
+        ("llama3.2", False, None, DUTIES),
+        ("llama3.3", None, None, DUTIES),
+        ("llama3.3", None, True, REFUSE),
+    ],
+)
+def test_a_child_may_not_weaken_the_limit_of_its_base(
+    licence: str, base: bool | None, own: bool | None, outcome: Outcome
+) -> None:
+    nodes = (Node("it", licence="cc0-1.0", multimodal=own), Node("base", licence=licence, multimodal=base))
+    found = verdict(of(*nodes, edges=(("base", "it", How.FINE_TUNE),)), "it", "commercial", "FR")
+    assert found.strict.outcome is outcome
+
+
 def test_a_country_that_is_left_out_leaves_the_union_unknown() -> None:
     assert "KR" not in EU
     assert len(EU) == 27
@@ -306,6 +325,33 @@ def test_a_licence_that_changed() -> None:
     assert verdict(of(Node("it", history=history)), "it", "commercial").strict.outcome is DUTIES
     ended = of(Node("it", history=history[:1]))
     assert verdict(ended, "it", "commercial").strict.outcome is UNKNOWN, "what followed is not known"
+
+
+NC, FREE = "cc-by-nc-4.0", "apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("history", "day", "outcome"),
+    [
+        ((Tenure(FREE, "2023-06-01"),), date(2023, 5, 31), UNKNOWN),
+        ((Tenure(FREE, "2023-06-01"),), date(2023, 6, 1), DUTIES),
+        ((Tenure(NC, "2023", "2023-05"), Tenure(FREE, "2023-08")), date(2023, 6, 15), UNKNOWN),
+        ((Tenure(NC, "2023", "2023-05"), Tenure(FREE, "2023-08")), date(2023, 5, 31), REFUSE),
+        ((Tenure(FREE, "2023", "2023-05"),), date(2024, 1, 1), UNKNOWN),
+        ((Tenure("", "2023"), Tenure(FREE, "2024")), date(2023, 6, 1), UNKNOWN),
+        ((Tenure(FREE, "2022"), Tenure(NC, "2024")), date(2024, 6, 1), REFUSE),
+        ((Tenure(FREE, "2022"), Tenure(NC, "2024")), date(2023, 6, 1), DUTIES),
+        ((Tenure(FREE, "2022"), Tenure(NC, "2023", "2023")), date(2024, 6, 1), UNKNOWN),
+        ((Tenure(FREE), Tenure(NC, "2024")), date(2023, 6, 1), UNKNOWN),
+        ((Tenure(FREE), Tenure(NC)), date(2023, 6, 1), REFUSE),
+        ((Tenure(FREE, "2022"), Tenure(NC)), date(2023, 6, 1), REFUSE),
+        ((Tenure(NC, end="2023"), Tenure(FREE)), date(2024, 6, 1), DUTIES),
+    ],
+)
+def test_a_day_that_the_history_leaves_out_is_unknown(history: tuple[Tenure, ...], day: date, outcome: Outcome) -> None:
+    """Nor do the tag and the announcement of today answer for it."""
+    node = Node("it", licence=history[-1].licence, declared="mit", announced=("commercial",), history=history)
+    assert verdict(of(node), "it", "commercial", on=day).strict.outcome is outcome
 
 
 def test_what_the_maker_announced() -> None:

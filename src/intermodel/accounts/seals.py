@@ -86,9 +86,19 @@ async def written(database: Database, ids: Sequence[str]) -> dict[str, bytes]:
 
 
 def as_written(text: str) -> bytes:
-    """A receipt's bytes as the ledger covers them: without the quality that its caller told later."""
+    """A receipt's bytes as the ledger covers them: without the quality that its caller told later.
+
+    A text that is not written as receipts are (with one key twice, for example) is none of ours: it stays as it is, so
+    that nothing that was put into it is lost on the way to its proof.
+    """
+    data = text.encode()
     if '"quality":' not in text:
-        return text.encode()
-    document = orjson.loads(text)
+        return data
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return data
+    if not isinstance(document, dict) or dumped(document) != data:
+        return data
     document.pop("quality", None)
     return dumped(document)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,8 @@ from intermodel.records.told import Told, graph_told
 
 app = typer.Typer(help="Record what is told of models, data and services, in the node that runs.", no_args_is_help=True)
 LARGEST = 4 * 1024**2
+MOST_DEPTH = 64
+MOST_VALUES = 500_000
 
 Address = Annotated[str, typer.Argument(help="Address of a model, data set or service.")]
 
@@ -132,12 +134,18 @@ def _written(told: Told) -> dict[str, Any]:
     return {key: value for key, value in document.items() if value}
 
 
-def _plain(value: Any) -> Any:
-    """YAML reads `2023-03-14` as a day, which JSON does not have."""
+def _plain(value: Any, depth: int = 0, left: Iterator[int] | None = None) -> Any:
+    """YAML reads `2023-03-14` as a day, which JSON does not have; and its aliases may name themselves, or multiply."""
+    left = iter(range(MOST_VALUES)) if left is None else left
+    if depth > MOST_DEPTH or next(left, None) is None:
+        raise Invalid(
+            f"A value in the file is nested deeper than {MOST_DEPTH}, or made of more than {MOST_VALUES:,} values.",
+            hint="Write it out without aliases (`*name`), and leave out what is not needed.",
+        )
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(one, depth + 1, left) for key, one in value.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [_plain(one, depth + 1, left) for one in value]
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 

@@ -259,10 +259,11 @@ def _line(record: Record, name: str, label: str, value: Any, source: str) -> Lin
 
 def _edges(record: Record) -> list[Edge]:
     """Nearest first."""
-    found = list(record.graph.parents(record.address))
-    for way in record.graph.ancestors(record.address):
-        found += [edge for edge in record.graph.parents(way[-1].parent) if edge not in found]
-    return found
+    by_child: dict[str, list[Edge]] = {}
+    for edge in record.graph.edges:
+        by_child.setdefault(edge.child, []).append(edge)
+    names = [record.address, *(way[-1].parent for way in record.graph.ancestors(record.address))]
+    return list(dict.fromkeys(edge for name in names for edge in by_child.get(name, ())))
 
 
 def _unknown(record: Record, what: Sequence[Line], disclosed: Sequence[Line]) -> Iterator[str]:

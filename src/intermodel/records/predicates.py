@@ -13,6 +13,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from intermodel.core import Invalid
+from intermodel.guards import Action, RuleGuard, Rules, plain
+from intermodel.guards.personal import PERSONAL
 from intermodel.ledger.predicates import uri
 from intermodel.records.disclosure import COMPONENTS, DISCLOSED, Component, Disclosure, Presence, Told
 from intermodel.records.facts import Fact, Kind, WhatItIs
@@ -234,6 +236,40 @@ def graph_document(graph: Graph) -> dict[str, Any]:
         "nodes": [_dense(asdict(node)) for node in graph.nodes.values()],
         "edges": [_dense(asdict(edge)) for edge in graph.edges],
     }
+
+
+_WORDS_IN = frozenset(("text", "note", "told_by", "name", "maker", "source", "url", "indicator_sources"))
+"""Fields that people fill with words of their own."""
+WITHHELD = "[withheld]"
+
+
+def withheld(predicate: Mapping[str, Any]) -> dict[str, Any]:
+    """The predicate without mail addresses and telephone numbers in its words: what is in a ledger stays for good."""
+    return {key: _withheld(key, value, key in _WORDS_IN) for key, value in predicate.items()}
+
+
+def _withheld(key: str, value: Any, words: bool) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _withheld(str(name), one, words or name in _WORDS_IN) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_withheld(key, one, words) for one in value]
+    return _without(value, numbers=key != "url") if words and isinstance(value, str) else value
+
+
+def _without(text: str, *, numbers: bool) -> str:
+    """Numbers in an address of the web are mostly those of papers."""
+    parts, at = [], 0
+    for one in _personal().inspect(text):
+        if one.kind == "email" or numbers:
+            parts += [text[at : one.start], WITHHELD]
+            at = one.end
+    return "".join(parts) + text[at:]
+
+
+@functools.cache
+def _personal() -> RuleGuard:
+    rules = [rule for rule in PERSONAL if rule.kind in ("email", "phone", "")]
+    return RuleGuard("records", Rules(rules), plain, dict.fromkeys(("email", "phone"), Action.MASK))
 
 
 def _dense(document: dict[str, Any]) -> dict[str, Any]:

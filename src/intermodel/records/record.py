@@ -6,6 +6,7 @@ Pure: `compose` takes what was read and gives a `Record`. Where sources differ t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from intermodel.records.predicates import (
     graph_of,
     what_of,
 )
+from intermodel.records.verdict import Outcome, Purpose, verdict
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 RESERVED = ("verdict", "passport", "grades", "bundle", "bom", "sign", "compare")
@@ -78,6 +80,8 @@ class Said:
     superseded: bool = False
     about: tuple[str, ...] = ()
     """The names of what it is about, as the signer wrote them."""
+    own: bool = False
+    """Whether a key of this node's ledger signed it: the node is one signer, whichever key it has."""
 
     @property
     def source(self) -> str:
@@ -201,12 +205,15 @@ def read_statement(index: int, signer: str, at: float, statement: Statement) -> 
     return Said(index, signer, at, statement.predicate_type, statement.predicate, problem, about=about)
 
 
-def newest_count(statements: Iterable[Said]) -> tuple[Said, ...]:
-    """All of them, newest first; of what one source says of one kind only the newest counts."""
-    seen: set[tuple[str, str, str]] = set()
+def newest_count(statements: Iterable[Said], address: str = "") -> tuple[Said, ...]:
+    """All of them, newest first; of what one source says of one kind only the newest counts.
+
+    What is said of the same bytes under another name than `address` supersedes nothing that is said under this one.
+    """
+    seen: set[tuple[str, str, str, bool]] = set()
     found = []
     for said in sorted(statements, key=lambda one: -one.index):
-        key = (said.predicate_type, said.signer, said.told_by)
+        key = (said.predicate_type, "" if said.own else said.signer, said.told_by, address in said.about)
         found.append(replace(said, superseded=key in seen) if said.known and not said.problem else said)
         if said.known and not said.problem:
             seen.add(key)
@@ -227,7 +234,7 @@ def compose(
     says something of itself, by a card, a file or statements about it, and `around` has those statements; `derived` is
     what follows from the node's setup.
     """
-    said = newest_count(statements)
+    said = newest_count(statements, address)
     told = [one for one in said if one.counts]
     whats = [held.what] if held else []
     whats += [card.what] if card else []
@@ -262,9 +269,23 @@ def compose(
 def lineage_of(
     address: str, held: Held | None, card: CardText | None, told: Sequence[Said], kind: Kind | None
 ) -> Graph:
-    """What the card, the file and the statements that count say of how it was made."""
-    graphs = [graph_of(one.predicate, one.source) for one in told if one.predicate_type == LINEAGE]
-    own = joined_graphs([*graphs, *(one.graph for one in (card, held) if one)])
+    """What the file, the card and the statements that count say of how it was made, the nearest first.
+
+    Of its licence, statements bind beside file and card only where they say less is allowed: see `_told_graph`.
+    """
+    near = joined_graphs([one.graph for one in (held, card) if one])
+    itself = near.node(address)
+    nearer = itself.licence or itself.declared or (card.licence if card else "")
+    nearer = nearer or (held.licence.value if held and held.licence else "")
+    graphs = [near]
+    for one in told:
+        if one.predicate_type == LINEAGE:
+            graph, less = _told_graph(one, address, nearer)
+            if less is not None:
+                graphs[0] = _with_less(graphs[0], address, less)
+                nearer = less.licence or less.declared or nearer
+            graphs.append(graph)
+    own = joined_graphs(graphs)
     node = own.node(address)
     claims = [node.declared, card.licence if card else None]
     if node.licence is None and node.terms is None and held and held.licence:
@@ -276,6 +297,51 @@ def lineage_of(
         digest=node.digest or (held.digest if held else None),
     )
     return Graph({address: node} | {key: one for key, one in own.nodes.items() if key != address}, own.edges)
+
+
+def _told_graph(said: Said, address: str, nearer: str) -> tuple[Graph, Node | None]:
+    """The lineage of a statement, its licences only as far as they bind; the thing's node if it says less is allowed.
+
+    A licence that somebody else tells (`told_by`, and not the thing's maker) is a claim, `declared`: nobody here read
+    it. Where the thing's file or card names another licence, `nearer`, that one binds; what a statement says of it
+    binds instead where it surely allows less. So no statement makes a licence wider than the thing's own word.
+    """
+    graph = graph_of(said.predicate, said.source)
+    nodes = {key: _claimed(said, node) for key, node in graph.nodes.items()}
+    own, less = nodes.get(address), None
+    if own is not None and nearer:
+        less = own if _allows_less(own.licence or own.declared or "", nearer) else None
+        nodes[address] = replace(own, licence=None, declared=None, history=())
+    return replace(graph, nodes=nodes), less
+
+
+def _with_less(graph: Graph, address: str, less: Node) -> Graph:
+    """What is claimed stays beside what was read; of two claims, or two that were read, the narrower stays."""
+    node = graph.node(address)
+    if less.licence:
+        node = replace(node, licence=less.licence, history=less.history)
+    else:
+        node = replace(node, licence=None, declared=less.declared, history=())
+    return replace(graph, nodes={**graph.nodes, address: node})
+
+
+def _claimed(said: Said, node: Node) -> Node:
+    if node.licence is None or not said.told_by or said.told_by.casefold() == node.maker.casefold():
+        return node
+    return replace(node, licence=None, declared=node.declared or node.licence)
+
+
+def _allows_less(one: str, other: str) -> bool:
+    """Whether a licence surely allows less than another: for some purpose less, and for none more."""
+    mine, theirs = _width(one), _width(other)
+    known = bool(one) and Outcome.UNKNOWN not in mine
+    return known and mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
+
+
+@functools.lru_cache(maxsize=1000)
+def _width(licence: str) -> tuple[Outcome, ...]:
+    graph = Graph({"it": Node("it", declared=licence)})
+    return tuple(verdict(graph, "it", purpose).strict.outcome for purpose in Purpose)
 
 
 def with_ancestors(own: Graph, address: str, ancestors: Mapping[str, Graph]) -> Graph:
@@ -411,7 +477,7 @@ def _problems(held: Held | None, card: CardText | None, said: Sequence[Said]) ->
         yield f"The card could not be read: {card.problem}"
     for one in said:
         if one.problem:
-            yield f"Statement {one.index} could not be read: {one.problem}"
+            yield f"Statement {one.index} does not count: {one.problem}"
 
 
 def _said(said: Said) -> dict[str, Any]:

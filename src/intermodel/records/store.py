@@ -10,7 +10,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from intermodel.core import Digest, IntermodelError, Invalid, NotFound
+from intermodel.core.errors import TooLarge
 from intermodel.core.statements import Statement, Subject
 from intermodel.engines import Library, Model
 from intermodel.ledger import Ledger, verify
@@ -45,6 +46,7 @@ from intermodel.records.predicates import (
     graph_document,
     graph_of,
     what_document,
+    withheld,
 )
 from intermodel.records.predicates import disclosure_of as disclosure_of_predicate
 from intermodel.records.record import (
@@ -72,6 +74,15 @@ MOST_ANCESTORS = 400
 """Things whose own statements are read for one record; a lineage that is larger says so."""
 FILES_REMEMBERED = 256
 SAID_REMEMBERED = 10_000
+MOST_SUMMARISED = 20_000
+"""Characters of a card's text in which its summary is looked for."""
+MOST_SIGNED = 1000
+"""Characters that are signed of a text that a card tells."""
+MOST_TEMPLATE = 20_000
+"""Characters of a chat template that is signed."""
+MOST_PREDICATE = 47_000
+"""Bytes of what one statement says, so that it fits into an entry of the ledger with its envelope."""
+NOTHING_TOLD: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Records:
@@ -115,7 +126,8 @@ class Records:
         """Record what is told of a thing, as statements signed by this node, and return its record.
 
         What was told before of the same kind by the same source is superseded, and stays in the ledger. What is told
-        again without a change is not recorded again. Raises `Invalid` before anything is written.
+        again without a change is not recorded again. Mail addresses and telephone numbers in its words are left out, as
+        a ledger forgets nothing. Raises `Invalid` or `TooLarge` before anything is written.
         """
         subject = Subject(checked_address(address), identity(address))
         predicates = told.predicates(address)
@@ -123,8 +135,16 @@ class Records:
         if card:
             Card.parse(card)
             predicates[CARD] = told.who() | {"digest": _sha256(card.encode()), "size": len(card.encode())}
+        predicates = {kind: withheld(predicate) for kind, predicate in predicates.items()}
         for predicate_type, predicate in predicates.items():
             check(predicate_type, predicate)
+            if len(_canonical(predicate)) > MOST_PREDICATE:
+                raise TooLarge(
+                    f"What is told of {predicate_type.split(':')[-2]} is longer than the {MOST_PREDICATE:,} bytes that "
+                    "one statement holds. Nothing was recorded.",
+                    hint="Shorten the texts, or leave out a chat template; a card may be long.",
+                )
+        await asyncio.to_thread(self._tried, address, None, card, predicates)
         if card:
             await asyncio.to_thread(self._blobs.add, io.BytesIO(card.encode()))
         await self._record_new(subject, predicates)
@@ -135,22 +155,30 @@ class Records:
     async def sign(self, address: str) -> Record:
         """Sign what this node reads of a model that it holds: its file's facts, its card, and what the card says.
 
-        Raises `NotFound` where it holds none at that address.
+        Long texts are cut, and mail addresses and telephone numbers left out: the card itself is signed whole, by its
+        digest. A part that the ledger does not take is left out, with a line in the log; the others are signed. Raises
+        `NotFound` where it holds none at that address.
         """
         model = await self._library.find(address)
         held, beside = await self._held(model), await asyncio.to_thread(_beside, model.path)
-        predicates: dict[str, dict[str, Any]] = {
-            WHAT: {"told_by": f"the file {held.file}", "facts": what_document(held.what)}
-        }
+        facts = what_document(held.what)
+        if len(facts.get("chat_template", "")) > MOST_TEMPLATE:
+            del facts["chat_template"]
+        predicates: dict[str, dict[str, Any]] = {WHAT: {"told_by": f"the file {held.file}", "facts": facts}}
+        read = await asyncio.to_thread(self._tried, address, held, beside)
         if beside is not None:
             predicates[CARD] = {"digest": _sha256(beside.encode()), "size": len(beside.encode())}
             await asyncio.to_thread(self._blobs.add, io.BytesIO(beside.encode()))
-        card = _card(beside, "card:README.md", address) if beside is not None else None
-        read = compose(address, held, card)
         if disclosed := disclosure_document(read.disclosure):
-            predicates[DISCLOSURE] = {"told_by": "its files and its card", **disclosed}
+            predicates[DISCLOSURE] = {"told_by": "its files and its card", **_shortened(disclosed)}
         predicates[LINEAGE] = {"told_by": "its files and its card", **graph_document(read.graph)}
-        await self._record_new(Subject(address, held.digest), predicates)
+        for predicate_type, predicate in predicates.items():
+            said = withheld(predicate)
+            try:
+                check(predicate_type, said)
+                await self._record_new(Subject(address, held.digest), {predicate_type: said})
+            except (Invalid, TooLarge) as error:
+                log.warning("%s of %s is not signed: %s", predicate_type, address, error)
         record = await self.of(address)
         await self._list(record)
         return record
@@ -170,14 +198,18 @@ class Records:
         graded = grades(record.disclosure)
         plain = next((grade.outcome for grade in graded if grade.framework == "plain"), "")
         is_open = {"open source": True, "closed": False}.get(plain)
-        return await asyncio.to_thread(
-            passport,
-            record,
-            [grade.document() for grade in graded],
-            [verdict(record.graph, address, purpose, place, today).document() for purpose in Purpose],
-            obligations(record.what, None, is_open, place, today).document(),
-            await self._checks(record),
-        )
+        checks = await self._checks(record)
+
+        def made() -> Passport:
+            return passport(
+                record,
+                [grade.document() for grade in graded],
+                [verdict(record.graph, address, purpose, place, today).document() for purpose in Purpose],
+                obligations(record.what, None, is_open, place, today).document(),
+                checks,
+            )
+
+        return await asyncio.to_thread(made)
 
     async def search(self, query: Query) -> Found:
         """What the catalogue finds."""
@@ -192,13 +224,38 @@ class Records:
                 continue  # it was removed meanwhile
             except IntermodelError as error:
                 log.warning("nothing was signed about %s: %s", model.address, error)
+            except Exception:  # one model's card is to keep no other from being signed
+                log.exception("nothing was signed about %s", model.address)
+
+    def _tried(
+        self, address: str, held: Held | None, card: str | None, told: Mapping[str, Mapping[str, Any]] = NOTHING_TOLD
+    ) -> Record:
+        """The record that this alone makes, with all that follows from it; blocks. What cannot be reckoned with is
+        refused here, before it is in a ledger for good: raises `Invalid`."""
+        said = [Said(0, "", 0.0, kind, predicate, about=(address,)) for kind, predicate in told.items()]
+        try:
+            record = compose(address, held, _card(card, "card:README.md", address) if card else None, said)
+            entry_of(record, self._today())
+            for grade in grades(record.disclosure):
+                grade.document()
+        except IntermodelError:
+            raise
+        except Exception as error:
+            log.exception("what is told of %s cannot be reckoned with", address)
+            raise Invalid(
+                f"What is told of '{address}' cannot be graded or weighed ({type(error).__name__}).",
+                hint="The node's log has the reason. Look at the licences first; nothing was recorded.",
+            ) from error
+        return record
 
     async def _list(self, record: Record) -> None:
         """Into the catalogue. What was recorded stays so where that fails: the next start tries again."""
         try:
-            await self._catalogue.put([entry_of(record, self._today())])
+            await self._catalogue.put([await asyncio.to_thread(entry_of, record, self._today())])
         except IntermodelError as error:
             log.warning("%s is not in the catalogue: %s", record.address, error)
+        except Exception:
+            log.exception("%s is not in the catalogue", record.address)
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock(), UTC).date()
@@ -220,7 +277,8 @@ class Records:
 
     async def _record_new(self, subject: Subject, predicates: Mapping[str, Mapping[str, Any]]) -> None:
         """Those that say something that the newest of their kind and source does not say. All of them or none."""
-        before = [one for one in newest_count(await self._said([subject.digest])) if one.counts]
+        said = await self._said(subject.name, [subject.digest])
+        before = [one for one in newest_count(said, subject.name) if one.counts and subject.name in one.about]
         new = [
             Statement((subject,), predicate_type, predicate)
             for predicate_type, predicate in predicates.items()
@@ -235,7 +293,7 @@ class Records:
     async def _part(self, address: str, models: Mapping[str, Model]) -> _Part:
         """What is said of a thing itself."""
         held, beside = await self._files(models.get(address))
-        said = await self._said([identity(address), *([held.digest] if held else [])])
+        said = await self._said(address, [identity(address), *([held.digest] if held else [])])
         if beside is not None:
             return _Part(address, held, _card(beside, "card:README.md", address), said)
         card, problems = await asyncio.to_thread(self._told_card, address, said)
@@ -258,8 +316,13 @@ class Records:
             self._read_files[key] = found
         return found
 
-    async def _said(self, digests: Sequence[str]) -> list[Said]:
-        """The statements about any of these, each once."""
+    async def _said(self, address: str, digests: Sequence[str]) -> list[Said]:
+        """The statements about any of these, each once.
+
+        Two things may have the same bytes and not the same licence, card or maker: of what is said of the bytes under
+        another name only the facts that a file shows are taken. What was signed by a key that this ledger did not have
+        at that entry, or has revoked, is shown and does not count.
+        """
         found: dict[int, Said] = {}
         for digest in digests:
             for entry in await self.ledger.about(digest):
@@ -268,21 +331,33 @@ class Records:
                     found[entry.index] = known or read_statement(entry.index, entry.signer, entry.at, told)
         if len(self._read_said) > SAID_REMEMBERED:
             self._read_said.clear()
-        self._read_said |= found  # an entry never changes
-        return list(found.values())
+        self._read_said |= found  # an entry never changes; whose key signs may
+        ring = self.ledger.keys
+        own = ring.keys
+        return [
+            replace(one, own=one.signer in own)
+            if ring.signs(one.signer, one.index)
+            else replace(one, problem=one.problem or "the key that signed it is not in force there.")
+            for one in found.values()
+            if address in one.about or one.predicate_type == WHAT or not one.known
+        ]
 
     def _told_card(self, address: str, said: Sequence[Said]) -> tuple[CardText | None, tuple[str, ...]]:
         """The card of the newest statement about one; blocks."""
-        for one in newest_count(said):
+        for one in newest_count(said, address):
             if one.predicate_type == CARD and one.counts:
                 digest = Digest(one.predicate["digest"])
                 try:
-                    text = self._blobs.find(digest).read_bytes().decode()
-                except NotFound:
+                    data = self._blobs.find(digest).read_bytes()
+                except (NotFound, OSError):
                     return None, (f"Statement {one.index} names a card, {digest}, whose text is not here.",)
-                if _sha256(text.encode()) != digest:
-                    return None, (f"The text kept for the card of statement {one.index} is not what was signed.",)
-                return _card(text, one.source, address), ()
+                changed = f"The text kept for the card of statement {one.index} is not what was signed."
+                if _sha256(data) != digest:
+                    return None, (changed,)
+                try:
+                    return _card(data.decode(), one.source, address), ()
+                except UnicodeDecodeError:
+                    return None, (f"The card that statement {one.index} names is no text.",)
         return None, ()
 
     async def _ancestors(
@@ -305,7 +380,7 @@ class Records:
             part = await self._part(name, models)
             if part.held or part.card or part.said:
                 found[name] = lineage = part.lineage()
-                around += [one for one in newest_count(part.said) if one.counts]
+                around += [one for one in newest_count(part.said, name) if one.counts]
                 waiting.extend(edge.parent for edge in lineage.edges)
         return found, around, ()
 
@@ -356,8 +431,11 @@ def _summary(record: Record) -> str:
     """The beginning of its card, without the head and the signs of Markdown; what is noted of it where it has none."""
     if record.card is None or record.card.problem:
         return record.graph.node(record.address).note[:MOST_TEXT].replace("\0", "")
-    body = re.sub(r"\A---.*?^---\s*$", "", record.card.text, count=1, flags=re.DOTALL | re.MULTILINE)
-    words = re.sub(r"[#*`|>\[\]_]+|\(https?:[^)]*\)|<[^>]*>", " ", body.replace("\0", ""))
+    text = record.card.text
+    head = re.compile(r"^---[ \t\r]*$", re.MULTILINE).search(text, 3) if text.startswith("---") else None
+    begin = head.end() if head else 0
+    body = text[begin : begin + MOST_SUMMARISED].replace("\0", "")
+    words = re.sub(r"[#*`|>\[\]_]|\(https?:[^()\s]{0,300}\)|<[^<>]{0,300}>", " ", body)
     return " ".join(words.split())[:MOST_TEXT]
 
 
@@ -381,7 +459,9 @@ def _read(model: Model) -> Held:
     try:
         found = look(model.path)
     except (IntermodelError, OSError) as error:
-        return Held(str(model.digest), name, model.size, WhatItIs(), licence, notes=(str(error),))
+        return Held(
+            str(model.digest), name, model.size, WhatItIs(), licence, notes=_placeless(model.path, [str(error)])
+        )
     disclosure = Disclosure(model.address, told=told_by_files(found.what))
     graph = lineage_in(found, model.address)
     notes = list(found.notes)
@@ -396,7 +476,17 @@ def _read(model: Model) -> Held:
                 graph = joined_graphs([graph, graph_of(graph_document(more), source)])
         except (IntermodelError, OSError, UnicodeDecodeError) as error:
             notes.append(str(error))
-    return Held(str(model.digest), name, model.size, found.what, licence, disclosure, graph, tuple(notes))
+    return Held(
+        str(model.digest), name, model.size, found.what, licence, disclosure, graph, _placeless(model.path, notes)
+    )
+
+
+def _placeless(file: Path, notes: Iterable[str]) -> tuple[str, ...]:
+    """Notes that name files without their folders: whoever may read a record need not know the machine."""
+    folders = sorted({f"{one}/" for path in (file, file.resolve()) for one in path.parents[:2] if one.name}, key=len)
+    for folder in reversed(folders):
+        notes = [note.replace(folder, "") for note in notes]
+    return tuple(notes)
 
 
 def _papers(file: Path) -> Iterator[tuple[str, Path]]:
@@ -428,6 +518,15 @@ def _beside(file: Path) -> str | None:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
+
+
+def _shortened(disclosed: dict[str, Any]) -> dict[str, Any]:
+    """A disclosure whose long texts are cut; who wants the whole reads the card."""
+    told = {
+        key: {**one, "text": f"{one['text'][: MOST_SIGNED - 2]} …"} if len(one.get("text", "")) > MOST_SIGNED else one
+        for key, one in disclosed.get("told", {}).items()
+    }
+    return {**disclosed, "told": told} if told else disclosed
 
 
 def _sha256(data: bytes) -> str:

@@ -18,6 +18,8 @@ from intermodel.records.facts import Fact, WhatItIs
 from tests.records.bom.samples import AT, FULL
 from tests.records.bom.test_foreign import MODEL, bom
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("raw", "said"),

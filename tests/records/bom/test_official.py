@@ -75,6 +75,7 @@ def assert_all(record: Described) -> None:
 ANY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
+@pytest.mark.slow
 @given(RECORDS)
 @settings(ANY, max_examples=20)
 def test_any_record_is_valid(record: Described) -> None:
@@ -115,6 +116,7 @@ def test_spdx_schema_and_classes_agree_on_what_is_wrong() -> None:
         spdx.JSONLDDeserializer().read(io.BytesIO(json.dumps(document).encode()), spdx.SHACLObjectSet())
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_with_its_place() -> None:
     document = cyclonedx(FULL, AT)
     document["metadata"]["component"]["type"] = "miracle"

@@ -16,6 +16,8 @@ from intermodel.records.lineage import Edge, Graph, How, Node
 from intermodel.records.predicates import FACTS
 from tests.records.bom.samples import AT, FULL, RECORDS, SAMPLES
 
+pytestmark = pytest.mark.slow
+
 
 def again(record: Described) -> Imported:
     return from_cyclonedx(parsed(written(cyclonedx(record, AT))))

@@ -108,6 +108,8 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, queries=st.lists(QUERIES, min_size=1, max_size=6))
 def test_it_finds_what_looking_at_everything_finds(

@@ -44,6 +44,15 @@ def test_an_exception_is_named_and_not_counted_on() -> None:
 
 @pytest.mark.parametrize(
     "said",
+    ["Apache-2.0 WITH Commons-Clause", "MIT WITH non-commercial", "MIT AND (Apache-2.0 WITH Commons-Clause)",
+     "GPL-3.0-only WITH LicenseRef-scancode-agpl-generic-additional-terms"],
+)  # fmt: skip
+def test_an_exception_that_spdx_does_not_list_may_be_a_limit(said: str) -> None:
+    assert not find(said).known
+
+
+@pytest.mark.parametrize(
+    "said",
     ["openrail", "cc", "bsd", "gpl", "other", "Apache 2.0 or so", "BSD-3", "MIT OR", "(", "OR OR OR", "x y z", "", None,
      "unknown", "NOASSERTION", "(MIT OR ISC) AND " * 7 + "Zlib", "MIT " * 300, "LicenseRef-mine", "a" * 5000],
 )  # fmt: skip

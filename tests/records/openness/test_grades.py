@@ -290,6 +290,10 @@ class TestPlainWords:
         ("MIT AND CC-BY-NC-4.0", False, False, False),
         ("(MIT OR Unheard-1.0) AND apache-2.0", True, True, True),
         ("GPL-2.0-only WITH Classpath-exception-2.0", True, True, True),
+        ("Apache-2.0 WITH Commons-Clause", None, None, False),
+        ("MIT WITH non-commercial", None, None, False),
+        ("()", None, None, False),
+        ("MIT AND ()", None, None, False),
         ("CC-BY-4.0", False, True, True),
         ("OpenMDW-1.0", False, True, True),
         ("curl", True, True, False),  # OSI-approved in SPDX's list since, and not in the tool's

@@ -1,8 +1,8 @@
 """From a tag, a name or an SPDX expression to the licences it means.
 
 Source: SPDX Specification 2.3, annex D (expressions); https://huggingface.co/docs/hub/repositories-licenses (tags).
-An `OR` lets the caller choose, an `AND` binds to all; `WITH` names an exception, which only grants more and is not
-counted on here. An expression that is not understood is an unknown licence, never an error: it comes from a card.
+An `OR` lets the caller choose, an `AND` binds to all; `WITH` names an exception: one on SPDX's list only
+grants more and is not counted on here, any other may as well be a limit, and makes the licence unknown. An expression that is not understood is an unknown licence, never an error: it comes from a card.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from license_expression import (
     ExpressionError,
     LicenseWithExceptionSymbol,
     Licensing,
+    get_license_index,
 )
 
 from intermodel.records.licences.facts import LICENCES, Licence
@@ -84,6 +85,13 @@ def _licensing() -> Licensing:
     return Licensing()
 
 
+@cache
+def _exceptions() -> frozenset[str]:
+    """The exceptions on SPDX's list, in lower case, as the library of expressions carries it."""
+    listed = (one["spdx_license_key"] or "" for one in get_license_index() if one["is_exception"])
+    return frozenset(name.casefold() for name in listed if not name.startswith("LicenseRef-"))
+
+
 @lru_cache(4096)
 def _found(said: str) -> Terms:
     if not said or said.casefold() in ("unknown", "none", "null", "noassertion"):
@@ -110,6 +118,8 @@ def compound(said: str) -> bool:
 def _choices(parsed: object) -> tuple[tuple[Licence, ...], ...] | None:
     """As an OR of ANDs; None where it would grow beyond what is followed."""
     if isinstance(parsed, LicenseWithExceptionSymbol):
+        if parsed.exception_symbol.key.casefold() not in _exceptions():
+            return ((unknown(f"{parsed.license_symbol.key} WITH {parsed.exception_symbol.key}"),),)
         return ((_one(parsed.license_symbol.key),),)
     if isinstance(parsed, OR):
         parts = [_choices(part) for part in parsed.args]

@@ -54,12 +54,12 @@ def _of_expression(licence: str, test: Callable[[str], bool | None]) -> bool | N
     name = canonical(licence)
     if not _EXPRESSION.search(name):
         return test(name)
-    from license_expression import ExpressionError, ExpressionParseError, Licensing  # only few licences need it
+    from license_expression import ExpressionError, Licensing  # only few licences need it
 
     try:
         return _walk(Licensing().parse(name), test)
-    except (ExpressionError, ExpressionParseError):
-        return None  # "Apache 2.0": a name with a blank in it, and not one that SPDX knows
+    except (ExpressionError, ValueError, RecursionError, AttributeError, AssertionError, TypeError, IndexError):
+        return None  # "Apache 2.0", "()": no expression; the library says so in all these ways
 
 
 def _walk(part: Any, test: Callable[[str], bool | None]) -> bool | None:
@@ -67,8 +67,20 @@ def _walk(part: Any, test: Callable[[str], bool | None]) -> bool | None:
         found = [_walk(one, test) for one in arguments]
         decisive = part.operator.strip() == "OR"  # one yes decides an OR, one no an AND
         return decisive if decisive in found else None if None in found else not decisive
-    # an exception only adds permissions to those of its licence
+    exception = getattr(part, "exception_symbol", None)
+    if exception is not None and exception.key.casefold() not in _exceptions():
+        return None  # what stands after WITH may as well be a limit: "Commons-Clause"
+    # an exception on SPDX's list only adds permissions to those of its licence
     return test(canonical(str(getattr(part, "license_symbol", part).key)))
+
+
+@functools.cache
+def _exceptions() -> frozenset[str]:
+    """The exceptions on SPDX's list, in lower case, as the library of expressions carries it."""
+    from license_expression import get_license_index
+
+    listed = (one["spdx_license_key"] or "" for one in get_license_index() if one["is_exception"])
+    return frozenset(name.casefold() for name in listed if not name.startswith("LicenseRef-"))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from intermodel.records.licences import Licence, Terms, compound, find, unknown
-from intermodel.records.lineage import Graph, Node
+from intermodel.records.lineage import Graph, Node, Tenure
 from intermodel.records.places import place_of
 from intermodel.records.verdict.conflicts import Held, conflicts, flags
 from intermodel.records.verdict.tell import lead, words
@@ -112,8 +112,8 @@ def _weighed(graph: Graph, way: Walk, asked: Asked, on: date | None, notes: list
         if node.id not in found:
             found[node.id] = read.under(node)
         under = found[node.id]
-        # what is asked about may say of a base whether it takes more than text, where the base does not
-        multimodal = node.multimodal if node.multimodal is not None else asked.multimodal
+        # what is asked about may bring a base under a limit on multimodal models, and never out of it
+        multimodal = True if asked.multimodal else node.multimodal
         about = Asked(asked.purpose, asked.place, multimodal, under.claimed)
         if under.announced:
             yield _Weighed(node, pair, unknown(NO_LICENCE), False, _announced(node, asked.purpose))
@@ -144,9 +144,12 @@ class _Reader:
 
     def under(self, node: Node) -> _Under:
         said = _in_force(node, self._on, self._notes)
-        claimed = said is None and bool(node.declared)
-        given = [each for each in (said or node.declared, node.terms) if each]
-        if not given and self._purpose in node.announced:
+        # where the history answers for that day, what is declared or announced today does not
+        dated = self._on is not None and bool(node.history)
+        declared = None if dated else node.declared
+        claimed = said is None and bool(declared)
+        given = [each for each in (said or declared, node.terms) if each]
+        if not given and not dated and self._purpose in node.announced:
             self._notes.append(f"the declared licence of {node.id} is to be read from its card")
             return _Under((), announced=True)
         found = [self._find(each) for each in given] or [Terms(((unknown(NO_LICENCE),),), "")]
@@ -169,20 +172,41 @@ class _Reader:
 
 
 def _in_force(node: Node, on: date | None, notes: list[str]) -> str | None:
-    """The licence of a node on that day; the latest where nobody knows when it changed."""
+    """The licence of a node on that day, as its history tells; None for a day that the history leaves out.
+
+    Where nobody knows when the last one began, it is the one for each day after all that are dated.
+    """
     if len(node.history) > 1 or (node.history and node.history[0].licence != node.licence):
         words = ", then ".join(tenure.licence or "unknown" for tenure in node.history)
         notes.append(f"the licence of {node.id} changed: {words}")
-    latest = node.licence or (node.history[-1].licence if node.history and not node.history[-1].end else None)
     if on is None or not node.history:
+        latest = node.licence or (node.history[-1].licence if node.history and not node.history[-1].end else None)
         return latest or None
     day = on.isoformat()
-    for tenure in node.history:
-        begun = tenure.start and tenure.start <= day[: len(tenure.start)]
-        open_end = not tenure.end or day[: len(tenure.end)] <= tenure.end
-        if (begun and open_end) or (tenure.end and not tenure.start and open_end):
+    following: Tenure | None = None
+    for tenure in reversed(node.history):
+        if tenure.end:
+            lasts = day[: len(tenure.end)] <= tenure.end
+        else:  # it ends where the next one begins, and nobody knows when where nobody knows that
+            lasts = following is None or bool(following.start and not _begun(day, following.start))
+        if lasts and (_begun(day, tenure.start) if tenure.start else tenure.end):
             return tenure.licence or None
-    return latest or None
+        following = tenure
+    *before, last = node.history
+    if last.licence and not (last.start or last.end) and all(_past(day, tenure) for tenure in before):
+        return node.licence or last.licence
+    notes.append(f"the licence of {node.id} on {on} is not known: its history leaves that day out")
+    return None
+
+
+def _begun(day: str, start: str) -> bool:
+    return start <= day[: len(start)]
+
+
+def _past(day: str, tenure: Tenure) -> bool:
+    """Whether it is over by that day, as far as it is dated."""
+    known = tenure.end or tenure.start
+    return not known or known < day[: len(known)]
 
 
 def _dated(licence: Licence, on: date | None, notes: list[str]) -> Licence:
