@@ -1,8 +1,9 @@
 """From a tag, a name or an SPDX expression to the licences it means.
 
 Source: SPDX Specification 2.3, annex D (expressions); https://huggingface.co/docs/hub/repositories-licenses (tags).
-An `OR` lets the caller choose, an `AND` binds to all; `WITH` names an exception: one on SPDX's list only
-grants more and is not counted on here, any other may as well be a limit, and makes the licence unknown. An expression that is not understood is an unknown licence, never an error: it comes from a card.
+An `OR` lets the caller choose, an `AND` binds to all. `WITH` names an exception: one on the list of SPDX only grants
+more, and is not counted on here; any other may as well be a limit, and makes the licence unknown. What is not
+understood is an unknown licence, never an error: it comes from a card.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ def _found(said: str) -> Terms:
         choices = None  # the library says what is wrong in all these ways
     if choices is None:
         return Terms(((unknown(said),),), said, "this is no expression that is understood here")
-    note = "an exception (WITH) may grant more than is counted here" if " with " in said.casefold() else ""
+    note = ""
+    if " with " in said.casefold():
+        note = "an exception (WITH) may grant more than is counted here; one that SPDX does not list is unknown"
     return Terms(choices, said, note)
 
 

@@ -15,14 +15,12 @@ def test_days_become_texts() -> None:
     assert _plain({1: [date(2023, 3, 14)]}) == {"1": ["2023-03-14"]}
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "&a [*a]",
-        "&a {b: *a}",
-        "\n  - &a [x, x]\n" + "".join(f"  - &{c} [{', '.join([f'*{p}'] * 9)}]\n" for p, c in zip("abcdefgh", "bcdefghi")),
-    ],
-)  # fmt: skip
+BOMB = "\n  - &a [x, x]\n" + "".join(
+    f"  - &{c} [{', '.join([f'*{p}'] * 9)}]\n" for p, c in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("text", ["&a [*a]", "&a {b: *a}", BOMB], ids=["list", "mapping", "multiplied"])
 def test_aliases_that_never_end_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "told.yaml"
     file.write_text(f"address: it\nwhat: {text}\n")
