@@ -152,6 +152,14 @@ async def test_both_databases_find_the_same(database: Database) -> None:
     await follow(database, [many, "remove", many[:20], again, "start", "rebuild", again], queries)
 
 
+async def test_another_process_forgets_what_was_removed_before_a_rebuild(database: Database) -> None:
+    one, other = Catalogue(database, batch=4, stored_from=6), Catalogue(database, batch=4, stored_from=6)
+    await other.put([Entry(f"o/{name}") for name in "cabba"])
+    await one.remove(["o/a", "o/c"])
+    await one.rebuild()
+    assert (await other.search(Query())).total == 1
+
+
 async def test_pages_follow_each_other_while_things_change(database: Database) -> None:
     catalogue = Catalogue(database, batch=10, stored_from=15)
     entries = [Entry(f"a/llama-{i}", popularity=i // 4) for i in range(50)]

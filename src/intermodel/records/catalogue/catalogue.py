@@ -224,7 +224,8 @@ class Catalogue:
                 last = entries[-1][0]
                 index = await asyncio.to_thread(self._indexer.put, index, last, entries, [])
                 index = await self._store(db, index)
-            index = replace(index, change=change)
+            # up to this change and not only to the last row that lives: another process may hold dead ones beyond
+            index = replace(index, change=change, indexed=change)
             await db.execute(update(catalogue_state).values(indexed=index.indexed))
         self._index = index
 
