@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.core import Invalid, Unavailable
@@ -127,7 +127,7 @@ class Catalogue:
             numbered = list(zip(numbers, entries, strict=True))
             index = await asyncio.to_thread(self._indexer.put, before, change, numbered, gone)
             if index.waiting >= self._stored_from:
-                index = await self._store(db, index)
+                index = await self._store(db, index, index.change)
         self._index = index
         return len(gone)
 
@@ -154,9 +154,9 @@ class Catalogue:
             await db.execute(delete(catalogue_records).where(c.number.in_(numbers)))
         return gone
 
-    async def _store(self, db: AsyncConnection, index: Index) -> Index:
-        """Put the tail into the stored segments."""
-        result, new, old = await asyncio.to_thread(self._indexer.stored, index, index.change << 8)
+    async def _store(self, db: AsyncConnection, index: Index, change: int) -> Index:
+        """Put the tail into the stored segments, which are named after that change and no other."""
+        result, new, old = await asyncio.to_thread(self._indexer.stored, index, change << 8)
         c = catalogue_segments.c
         await db.execute(delete(catalogue_segments).where(c.id.in_([one.id for one in old])))
         for one in new:
@@ -214,7 +214,10 @@ class Catalogue:
 
     async def _rebuild(self) -> None:
         async with self._database.begin() as db:
-            change, _ = await self._next(db, 1)
+            rows_there = (await db.execute(select(func.count()).select_from(catalogue_records))).scalar_one()
+            steps = rows_there // self._batch + 2
+            change, _ = await self._next(db, steps)
+            step = change - steps
             await db.execute(delete(catalogue_segments))
             await db.execute(delete(catalogue_gone))
             c, index, last = catalogue_records.c, Index(), 0
@@ -223,7 +226,8 @@ class Catalogue:
                 entries = await asyncio.to_thread(_numbered, rows)
                 last = entries[-1][0]
                 index = await asyncio.to_thread(self._indexer.put, index, last, entries, [])
-                index = await self._store(db, index)
+                step += 1
+                index = await self._store(db, index, step)
             # up to this change and not only to the last row that lives: another process may hold dead ones beyond
             index = replace(index, change=change, indexed=change)
             await db.execute(update(catalogue_state).values(indexed=index.indexed))
