@@ -35,7 +35,7 @@ def named(entry: Entry) -> frozenset[str]:
 
 @functools.cache
 def held(entry: Entry) -> frozenset[str]:
-    return named(entry) | words_in(" ".join((*entry.tags, *entry.tasks, entry.summary)))
+    return named(entry).union(*map(words_in, (*entry.tags, *entry.tasks, entry.summary)))
 
 
 def holds(found: frozenset[str], query: Query) -> bool:

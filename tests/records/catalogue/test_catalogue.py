@@ -108,7 +108,6 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.xfail(strict=False, reason="known: of o/llama and o/lla, a search for llama may count both")
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
