@@ -214,6 +214,7 @@ class Catalogue:
 
     async def _rebuild(self) -> None:
         async with self._database.begin() as db:
+            await self._next(db, 1)  # which locks it: what is counted from here on stays
             rows_there = (await db.execute(select(func.count()).select_from(catalogue_records))).scalar_one()
             steps = rows_there // self._batch + 2
             change, _ = await self._next(db, steps)
