@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 import yaml
 
 from intermodel.cli.node import Url, named, reached
-from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, SaveTo, cell, out, print_json, read_settings, save
 from intermodel.core import Invalid
 from intermodel.records.told import Told, graph_told
 
@@ -95,7 +94,7 @@ def get(address: Address, data: Data = None, config: Config = None, url: Url = N
 @app.command()
 def bundle(
     address: Address,
-    to: Annotated[Path | None, typer.Option("--out", "-o", help="Where to.", show_default="standard output")] = None,
+    to: SaveTo = None,
     data: Data = None,
     config: Config = None,
     url: Url = None,
@@ -105,16 +104,7 @@ def bundle(
     Example: `intermodel records bundle intermodel/pebble -o pebble.bundle.json`
     """
     with reached(read_settings(data, config), url) as node:
-        answer = node.get(f"{named('records', address)}/bundle")
-    written = orjson.dumps(answer)
-    if to is None:
-        typer.echo(written.decode(), nl=False)
-        return
-    try:
-        to.write_bytes(written)
-    except OSError as error:
-        raise Invalid(f"{to} cannot be written: {error.strerror}.") from None
-    out.print(cell(f"Wrote {to}: {len(written):,} bytes."), soft_wrap=True)
+        save(node.get(f"{named('records', address)}/bundle"), to)
 
 
 def _documents(document: Any, address: str | None) -> dict[str, dict[str, Any]]:

@@ -337,8 +337,6 @@ class Ledger(Table):
     """Variable with a passphrase that encrypts the ledger's key. Empty: the key lies open, for its owner alone."""
     signer: str = Field("", max_length=1000)
     """Command that holds the key instead: `COMMAND public` prints it, `COMMAND sign` signs what it reads."""
-    witnesses: tuple[Annotated[str, Field(min_length=1, max_length=400)], ...] = Field((), max_length=64)
-    """Public keys (`name+id+base64`) of witnesses whose cosignatures on this ledger's checkpoints count."""
     group_ms: float = Field(0, ge=0, le=1000)
     """How long an entry waits for others that share its signature. 0: only as long as those before it are written."""
 
