@@ -7,6 +7,8 @@ import json
 import math
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,16 @@ def call(node: Running, model: str, text: str = "hello there", **more: Any) -> h
     """One real call."""
     body = {"model": model, "messages": [{"role": "user", "content": text}]} | more
     return httpx2.post(f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=30)
+
+
+@contextmanager
+def calling(node: Running, model: str, text: str = "hello there") -> Iterator[None]:
+    """A call whose answer has begun and goes on for as long as the body runs; its caller then leaves."""
+    body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True}
+    with httpx2.stream("POST", f"{node.api}/chat/completions", json=body, headers=node.headers, timeout=60) as answer:
+        pieces = answer.iter_raw()
+        next(pieces)
+        yield
 
 
 def make_calls(node: Running) -> None:

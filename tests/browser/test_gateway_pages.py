@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Console, Open
 from tests.browser.test_pages import PHONE, overflow, takes_focus
 from tests.support import Running, running
-from tests.traffic import call, make_calls, make_past, settings_with_traffic
+from tests.traffic import call, calling, make_calls, make_past, settings_with_traffic
 
 pytestmark = pytest.mark.browser
 
@@ -31,10 +30,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture
 def streaming(node: Running) -> Iterator[None]:
     """A call that takes a while."""
-    thread = threading.Thread(target=call, args=(node, "acme/slow", "slowly"), kwargs={"stream": True}, daemon=True)
-    thread.start()
-    yield
-    thread.join(50)
+    with calling(node, "acme/slow", "slowly"):
+        yield
 
 
 def section(page: Page, name: str) -> Any:

@@ -12,7 +12,6 @@ import signal
 import struct
 import subprocess
 import termios
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from rich.text import Text
 from intermodel.cli.top import UNKNOWN, View, _Fitted, screen, view
 from tests.process import COMMAND, intermodel, up
 from tests.support import Running, running
-from tests.traffic import call, settings_with_traffic
+from tests.traffic import call, calling, settings_with_traffic
 
 NOW = datetime(2026, 11, 20, 11, 8, 3, tzinfo=UTC)
 DOLLAR = 10**9
@@ -142,15 +141,14 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 def test_once_for_scripts_and_for_people(node: Running, tmp_path: Path) -> None:
     environ = os.environ | {"INTERMODEL_TOKEN": node.token, "INTERMODEL_DATA": str(tmp_path / "data")}
-    threading.Thread(target=call, args=(node, "acme/slow"), kwargs={"stream": True}, daemon=True).start()
-    time.sleep(1)
-    told = intermodel("top", "--once", "--json", "--url", node.url, env=environ)
+    with calling(node, "acme/slow"):
+        told = intermodel("top", "--once", "--json", "--url", node.url, env=environ)
+        shown = intermodel("top", "--once", "--url", node.url, env=environ)
     assert told.returncode == 0, told.stderr
     seen = json.loads(told.stdout)
     assert {one["address"] for one in seen["models"]} == {"acme/slow", "acme/small", "other/breaking"}
     assert seen["calls"][0]["model"] == "acme/slow"
     assert {one["name"] for one in seen["budgets"]} == {"node", "tests"}
-    shown = intermodel("top", "--once", "--url", node.url, env=environ)
     assert shown.returncode == 0
     assert "acme/slow" in shown.stdout
     assert "100%" in shown.stdout
@@ -185,7 +183,7 @@ def terminal(*arguments: str, environ: dict[str, str]) -> Iterator[tuple[subproc
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:
-    said, end = b"", time.monotonic() + 20
+    said, end = b"", time.monotonic() + 60
     while wanted not in said:
         assert time.monotonic() < end, said[-2000:]
         if select.select([terminal], [], [], 0.2)[0]:
@@ -207,7 +205,7 @@ def test_it_refreshes_until_it_is_told_to_end(node: Running, tmp_path: Path, lea
         else:
             process.send_signal(signal.SIGINT)
         read_until(screen_of, b"\x1b[?1049l")
-        assert process.wait(10) == (0 if leave == "q" else 130)
+        assert process.wait(30) == (0 if leave == "q" else 130)
         assert not before[3] & termios.ICANON
         assert termios.tcgetattr(screen_of)[3] & termios.ICANON, "the terminal is as it was"
 
