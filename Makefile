@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))  # tests wait more than they work
+# Where this is set, every process of the tests compiles everything anew: it doubles their time.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
 .PHONY: up setup setup-dev test check fix bench browser slow docs faults lock help pebble pebble-check pebble-setup clean
