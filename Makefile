@@ -7,7 +7,7 @@ WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))  # tests wait m
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
 
-.PHONY: up setup setup-dev test check fix bench browser slow docs faults lock help pebble pebble-check pebble-setup clean
+.PHONY: up setup setup-dev writer test check fix bench browser slow docs faults lock help pebble pebble-check pebble-setup clean
 
 up: setup  ## Run the node on 127.0.0.1:8080 with the model that ships; ARGS="--port 8081" and the like.
 	@$(BIN)/intermodel up $(ARGS)
@@ -30,6 +30,13 @@ $(VENV)/.node: pyproject.toml requirements/node.lock | $(VENV)/bin/python
 $(VENV)/.dev: $(VENV)/.node requirements/dev.lock
 	@echo "Installing what the tests need ..."
 	@$(PIP) install --require-hashes -r requirements/dev.lock
+	@touch $@
+
+writer: setup $(VENV)/.writer  ## Add what `intermodel write` and the page Writer need.
+
+$(VENV)/.writer: requirements/writer.lock
+	@echo "Installing what the writer needs ..."
+	@$(PIP) install --require-hashes -r requirements/writer.lock
 	@touch $@
 
 test: setup-dev  ## The everyday suite, under three minutes.
@@ -58,12 +65,13 @@ faults: setup-dev  ## Write docs/faults.md from what the faults of an upstream c
 docs: setup-dev  ## Write docs/settings.md and docs/cli.md from the code.
 	@$(BIN)/python -m scripts.reference
 
-bench: setup-dev  ## Figures for docs/benchmarks.md.
+bench: setup-dev  ## Figures for docs/benchmarks.md: calls, engines, ledger, catalogue (half an hour or more).
 	@$(BIN)/python -m bench
 
 lock:  ## Rewrite the lock files from pyproject.toml (needs uv).
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres --group build pyproject.toml -o requirements/node.lock
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres --group dev pyproject.toml -o requirements/dev.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres --extra writer --group build pyproject.toml -o requirements/writer.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra postgres --extra writer --group dev pyproject.toml -o requirements/dev.lock
 
 pebble: pebble-setup  ## Rebuild the model that ships (about 65 minutes on one core).
 	@.venv-train/bin/python -m recipes.pebble build --run build/pebble

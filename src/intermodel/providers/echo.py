@@ -3,7 +3,10 @@
 For tests, demonstrations and a first look; it is not a model and says so in its name. The script is a JSON list.
 Each call takes the next entry (the last one again at the end): a string is the answer; an object may hold
 `content`, `tool_calls`, `delay_s` (before each piece), `fail` (an HTTP status to fail with) and `break_after`
-(pieces after which the connection is lost).
+(pieces after which the connection is lost). An entry with `when`, a text or several, plays a part instead of taking
+turns: the first of these whose texts all stand in a call's messages answers it, each time.
+
+Scripts that ship are named without a folder or an ending: `writer` plays the five roles of `intermodel write`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -22,6 +26,8 @@ from intermodel.providers.answer import EVENTS, JSON, Answer, Generated
 from intermodel.providers.http import Http
 from intermodel.settings import Deployment
 
+SCRIPTS = Path(__file__).parent / "scripts"
+"""Where the scripts that ship stand, as `NAME.json`."""
 _WIDTH = 8
 
 
@@ -29,11 +35,13 @@ class Echo:
     def __init__(self, name: str, deployment: Deployment, _key: str, _http: Http) -> None:
         self.kinds = frozenset({Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING})
         self._name = name
-        self._script = _script(name, deployment)
+        script = _script(name, deployment)
+        self._parts = [(_texts(name, entry["when"]), entry) for entry in script if "when" in entry]
+        self._script = [entry for entry in script if "when" not in entry]
         self._turn = itertools.count()
 
     async def call(self, call: Call, model: str) -> Answer:
-        entry = self._script[min(next(self._turn), len(self._script) - 1)] if self._script else {}
+        entry = self._part(call) or self._next()
         if "fail" in entry:
             raise Upstream(
                 f"'{self._name}' answered {entry['fail']}, as its script says.",
@@ -47,6 +55,15 @@ class Echo:
             return Generated(EVENTS, self._events(call, model, text, entry))
         await asyncio.sleep(entry.get("delay_s", 0))
         return Generated(JSON, _once(orjson.dumps(_whole(call, model, text, entry))))
+
+    def _part(self, call: Call) -> dict[str, Any] | None:
+        if not self._parts or call.kind is Kind.EMBEDDING:
+            return None
+        said = "\n".join(_said(message) for message in call.body.get("messages") or ()) or _question(call)
+        return next((entry for texts, entry in self._parts if all(text in said for text in texts)), None)
+
+    def _next(self) -> dict[str, Any]:
+        return self._script[min(next(self._turn), len(self._script) - 1)] if self._script else {}
 
     async def _events(self, call: Call, model: str, text: str, entry: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         pieces = text.split(" ") if text else []
@@ -68,7 +85,7 @@ def _script(name: str, deployment: Deployment) -> list[dict[str, Any]]:
     if deployment.script is None:
         return []
     try:
-        entries = orjson.loads(deployment.script.expanduser().read_bytes())
+        entries = orjson.loads(_path(deployment.script).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise Invalid(
             f"The script of deployment '{name}' cannot be read: {error}.", hint="It is a JSON list of answers."
@@ -76,6 +93,24 @@ def _script(name: str, deployment: Deployment) -> list[dict[str, Any]]:
     if not isinstance(entries, list) or not all(isinstance(e, str | dict) for e in entries):
         raise Invalid(f"The script of deployment '{name}' is not a list of strings and objects.")
     return [{"content": e} if isinstance(e, str) else e for e in entries]
+
+
+def _path(script: Path) -> Path:
+    """A bare name is a script that ships, unless a file has that name."""
+    bare = script.name == str(script) and not script.suffix and not script.is_file()
+    return SCRIPTS / f"{script}.json" if bare else script.expanduser()
+
+
+def _texts(name: str, when: Any) -> list[str]:
+    texts = [when] if isinstance(when, str) else when
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise Invalid(f"The script of deployment '{name}': 'when' is not a text or a list of texts.")
+    return texts
+
+
+def _said(message: dict[str, Any]) -> str:
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content)
 
 
 async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
@@ -90,8 +125,7 @@ def _question(call: Call) -> str:
     if call.kind is Kind.COMPLETION:
         prompt = call.body["prompt"]
         return prompt if isinstance(prompt, str) else " ".join(map(str, prompt))
-    content = call.body["messages"][-1].get("content") or ""
-    return content if isinstance(content, str) else " ".join(p.get("text", "") for p in content)
+    return _said(call.body["messages"][-1])
 
 
 def _usage(call: Call, text: str) -> dict[str, int]:

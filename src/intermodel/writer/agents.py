@@ -1,0 +1,104 @@
+"""Asking an agent: one step of a run, told in the journal as it begins and ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic_ai.exceptions import AgentRunError, UnexpectedModelBehavior
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from intermodel.core import IntermodelError, Invalid, Upstream
+from intermodel.writer.calls import Once, Step, own_error
+from intermodel.writer.journal import Called, Journal
+from intermodel.writer.roles import TRIES, agent, prompt, tokens_wanted
+from intermodel.writer.text import Part, Room, cut, fitted
+from intermodel.writer.values import Brief, Role
+
+CONTEXT = 32_768
+"""Tokens of context that a model is taken to have where nobody says."""
+PATIENCE_S = 900.0
+"""Longest wait for one answer."""
+_FEW = httpx2.Limits(max_connections=4, max_keepalive_connections=2)
+T = TypeVar("T")
+
+
+class Unusable(Exception):
+    """One step failed by itself: what a model answered, or the question; another step may do. `error` says why."""
+
+    def __init__(self, error: IntermodelError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Agents:
+    """The agents of one run. `url` is the node's API up to `/v1`; `contexts` are tokens of context by model."""
+
+    def __init__(
+        self,
+        brief: Brief,
+        journal: Journal,
+        url: str,
+        token: str,
+        contexts: Mapping[str, int],
+        transport: httpx2.AsyncBaseTransport | None = None,
+        after: Callable[[Called], None] = lambda _call: None,
+    ) -> None:
+        self.brief = brief
+        self._journal = journal
+        self._once = Once(journal, transport or httpx2.AsyncHTTPTransport(limits=_FEW), after)
+        self._http = httpx2.AsyncClient(transport=self._once, timeout=PATIENCE_S)
+        client = AsyncOpenAI(base_url=url, api_key=token, http_client=self._http, max_retries=3, timeout=PATIENCE_S)
+        self._provider = OpenAIProvider(openai_client=client)
+        self._contexts = contexts
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    def room(self, role: Role) -> Room:
+        return Room(self._contexts.get(self.brief.model_of(role), CONTEXT))
+
+    def question(self, role: Role) -> int:
+        """Characters that a question to the role may have."""
+        room = self.room(role)
+        return room.question(room.answer(tokens_wanted(role, self.brief)), len(prompt(role)))
+
+    async def ask(self, role: Role, name: str, number: int, parts: Sequence[Part], output: type[T]) -> T:
+        """What the role answers to these parts, cut to what its model has room for. `number` is the round.
+
+        Raises `Unusable` where only this step failed; and as it is what every other step would meet too: `OverBudget`,
+        `Upstream`, `Unavailable`, `Unauthenticated`, `Refused`.
+        """
+        wanted, room = tokens_wanted(role, self.brief), self.room(role)
+        model = OpenAIChatModel(self.brief.model_of(role), provider=self._provider)
+        step = self._once.step = Step(role, name)
+        self._journal.tell("step", role=role, step=name, round=number, state="started")
+        try:
+            answer = await agent(role, model, output, room, wanted).run(fitted(parts, self.question(role)))
+        except (AgentRunError, IntermodelError) as error:
+            ours = self._failed(step, number, error)
+            if isinstance(error, UnexpectedModelBehavior) or isinstance(ours, Invalid):
+                raise Unusable(ours) from error
+            raise ours from error
+        state = "done" if step.made else "replayed"
+        self._journal.tell(
+            "step", role=role, step=name, round=number, state=state, input=step.input, output=step.output
+        )
+        found: T = answer.output
+        return found
+
+    def _failed(self, step: Step, number: int, error: Exception) -> IntermodelError:
+        ours = None if isinstance(error, UnexpectedModelBehavior) else own_error(error)
+        if ours is None:
+            self._journal.void(step.keys)
+            model = self.brief.model_of(Role(step.role))
+            ours = Upstream(
+                f"'{model}' gave no usable answer to the {step.role} in {TRIES} tries: {cut(str(error), 300)}",
+                hint="Give this role another model.",
+                code="unusable_answer",
+            )
+        self._journal.tell("step", role=step.role, step=step.name, round=number, state="failed", why=str(ours))
+        return ours

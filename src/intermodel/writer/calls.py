@@ -1,0 +1,128 @@
+"""Calls of the node's own API that are made once: what was answered before is taken from the journal.
+
+This sits below the framework of the agents, where a request is bytes: whatever an agent asks, also once more because an
+answer could not be read, is kept under the hash of exactly that request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httpx2
+import openai
+import orjson
+
+from intermodel.core import (
+    IntermodelError,
+    Invalid,
+    NotFound,
+    OverBudget,
+    Refused,
+    Unauthenticated,
+    Unavailable,
+    Upstream,
+)
+from intermodel.writer.journal import Called, Journal, key_of
+
+MOST_ANSWER = 4 * 1024**2
+"""Bytes of one answer."""
+_ERRORS: dict[str, type[IntermodelError]] = {
+    "over_budget": OverBudget, "unpriced": OverBudget, "model_not_found": NotFound,
+}  # fmt: skip
+
+
+@dataclass
+class Step:
+    """The step that asks now: its calls, and how many of them had to be made."""
+
+    role: str
+    name: str
+    keys: list[str] = field(default_factory=list)
+    made: int = 0
+    input: int = 0
+    output: int = 0
+
+
+class Once(httpx2.AsyncBaseTransport):
+    """Sends what the journal does not know. `step` says who asks; one step at a time.
+
+    A failed answer is not kept and goes on as it is, so that the client above waits and asks again where that helps;
+    what it raises in the end, `own_error` turns into this project's error.
+    """
+
+    def __init__(self, journal: Journal, wrapped: httpx2.AsyncBaseTransport, after: Callable[[Called], None]) -> None:
+        self._journal = journal
+        self._wrapped = wrapped
+        self._after = after
+        self.step: Step | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        step = self.step
+        assert step is not None, "a call belongs to a step"
+        body = await request.aread()
+        key = key_of(step.role, request.url.path, _canonical(body))
+        known = self._journal.called(key)
+        if known is None:
+            answer = await self._wrapped.handle_async_request(request)
+            if answer.status_code != 200:
+                return answer
+            known = await self._keep(answer, step, key, orjson.loads(body)["model"])
+        step.keys.append(key)
+        step.input += known.input
+        step.output += known.output
+        return httpx2.Response(200, content=known.answer, headers={"content-type": "application/json"}, request=request)
+
+    async def _keep(self, answer: httpx2.Response, step: Step, key: str, model: str) -> Called:
+        data = await answer.aread()
+        if len(data) > MOST_ANSWER:
+            raise Upstream(f"'{model}' answered with more than {MOST_ANSWER} bytes.")
+        receipt = answer.headers.get("x-intermodel-receipt", "")
+        call = Called(step.role, step.name, model, data, receipt, *_usage(data))
+        self._journal.keep_call(key, call)
+        step.made += 1
+        self._after(call)
+        return call
+
+    async def aclose(self) -> None:
+        await self._wrapped.aclose()
+
+
+def own_error(error: BaseException) -> IntermodelError | None:
+    """What the node answered, or what of ours failed, among the causes of a client's error; None for anything else."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, IntermodelError):
+            return seen
+        if isinstance(seen, openai.APIStatusError):
+            return error_of(seen.status_code, seen.response.content)
+        if isinstance(seen, httpx2.TransportError):
+            return Unavailable("The node does not answer.", hint="Start it with `intermodel up`, and resume this run.")
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def error_of(status: int, body: bytes) -> IntermodelError:
+    """What the node answered, as an error of ours."""
+    try:
+        told = orjson.loads(body)["error"]
+        message, code, hint = str(told["message"]), str(told.get("code") or ""), str(told.get("hint") or "")
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return Upstream(f"The node answered {status} and nothing that can be read.")
+    kind = _ERRORS.get(code) or {
+        400: Invalid, 401: Unauthenticated, 402: OverBudget, 403: Refused, 404: NotFound, 503: Unavailable,
+    }.get(status, Upstream)  # fmt: skip
+    return kind(message, hint=hint, code=code or None)
+
+
+def _canonical(body: bytes) -> bytes:
+    return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+
+
+def _usage(data: bytes) -> tuple[int, int]:
+    """Tokens read and made, as the answer tells them; 0 where it does not."""
+    try:
+        usage = orjson.loads(data)["usage"]
+        return int(usage["prompt_tokens"]), int(usage["completion_tokens"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return 0, 0

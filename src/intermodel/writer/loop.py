@@ -1,0 +1,213 @@
+"""The five agents in a plain loop, bounded by code.
+
+A run is played from its beginning each time: whatever is in the journal is taken from there (`calls`, `look`), so a run
+that was killed, or that waited for its reader, goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from intermodel.core import IntermodelError, OverBudget
+from intermodel.writer.agents import Agents, Unusable
+from intermodel.writer.check import adds, check, score_of
+from intermodel.writer.journal import Journal
+from intermodel.writer.look import Looking
+from intermodel.writer.research import Research
+from intermodel.writer.text import Part, cited, cut, quoted
+from intermodel.writer.values import (
+    MOST_ROUNDS,
+    Article,
+    Brief,
+    Choice,
+    Claim,
+    Ending,
+    Notes,
+    Plan,
+    Problem,
+    Review,
+    Role,
+    Round,
+    Verdict,
+    Waiting,
+)
+
+STUCK = 2
+"""So many rounds without a better draft end the rounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One run."""
+
+    brief: Brief
+    journal: Journal
+    agents: Agents
+    looking: Looking
+
+    async def run(self) -> Article | Waiting:
+        """The best draft there is when the rounds end, or the reader's turn.
+
+        Raises what keeps it from having any draft: `NotFound` where there is no source, `OverBudget`, `Upstream`,
+        `Unavailable`, `Refused`. What was reached until then stays in the journal.
+        """
+        research = Research(self.brief, self.agents, self.looking)
+        notes = await research.begin()
+        plan = self.journal.edited_plan() or await self._plan(notes)
+        return await self._rounds(research, plan, notes)
+
+    async def _rounds(self, research: Research, plan: Plan, notes: Notes) -> Article | Waiting:
+        rounds: list[Round] = []
+        ending, remark = Ending.ROUNDS, ""
+        for number in range(1, self._most + 1):
+            try:
+                rounds.append(await self._round(number, plan, notes, rounds))
+            except IntermodelError as error:
+                if not rounds:
+                    raise
+                ending = Ending.BUDGET if isinstance(error, OverBudget) else Ending.FAILED
+                remark = f"Round {number} was not finished. {error}"
+                break
+            ended = self._ended(plan, rounds)
+            if isinstance(ended, Ending):
+                ending = ended
+                break
+            if ended is None and self.brief.pause:
+                return Waiting(Article(self.brief, plan, notes, tuple(rounds), best_of(rounds), Ending.READER))
+            with suppress(IntermodelError):  # a draft can do without, and the next step meets what it met
+                notes = await research.more(notes, rounds[-1].verdict.questions, number)
+        choice = self.journal.chosen(plan, rounds[-1].number)
+        if choice is not None and choice.action == "accept":
+            return Article(self.brief, plan, notes, tuple(rounds), rounds[-1], ending)
+        article = Article(self.brief, plan, notes, tuple(rounds), best_of(rounds), ending, remark)
+        return article if ending is Ending.BUDGET else await self._edited(article)
+
+    @property
+    def _most(self) -> int:
+        return max(1, min(self.brief.rounds, MOST_ROUNDS))
+
+    async def _round(self, number: int, plan: Plan, notes: Notes, rounds: Sequence[Round]) -> Round:
+        last = rounds[-1] if rounds else None
+        try:
+            draft = await self._draft(number, plan, notes, last)
+        except Unusable as failed:
+            raise failed.error from failed
+        done = Round(number, draft, await self._review(number, draft, plan, notes))
+        verdict, best = done.verdict, best_of([*rounds, done])
+        self.journal.tell(
+            "round", round=number, score=verdict.score, scores=verdict.scores, problems=len(verdict.problems),
+            best=best.number, sources=len(notes.sources),
+        )  # fmt: skip
+        return done
+
+    def _ended(self, plan: Plan, rounds: Sequence[Round]) -> Ending | Choice | None:
+        """Why these were the last rounds; or the reader's word to go on; or None, where nobody said anything."""
+        last = rounds[-1]
+        choice = self.journal.chosen(plan, last.number)
+        if choice is not None:
+            return choice if choice.action == "revise" else Ending.READER
+        if last.verdict.score >= self.brief.accept and not last.verdict.musts:
+            return Ending.ACCEPTED
+        if last.number - best_of(rounds).number >= STUCK:
+            return Ending.STUCK
+        return Ending.ROUNDS if last.number >= self._most else None
+
+    # The steps
+
+    async def _plan(self, notes: Notes) -> Plan:
+        parts = [Part("Topic", self.brief.topic), Part("Claims", _listed(notes.claims))]
+        try:
+            return await self.agents.ask(Role.PLANNER, "plan", 0, parts, Plan)
+        except Unusable as failed:
+            raise failed.error from failed
+
+    async def _draft(self, number: int, plan: Plan, notes: Notes, last: Round | None) -> str:
+        parts = [
+            Part("Topic", self.brief.topic),
+            Part("Length", f"about {self.brief.words} words"),
+            Part("Plan", _outline(plan)),
+            Part("Claims, each with the number of its source", _sourced(notes.claims)),
+        ]
+        if last is not None:
+            problems = list(last.verdict.problems)
+            choice = self.journal.chosen(plan, last.number)
+            if choice is not None and choice.note:
+                problems.insert(0, Problem("", choice.note, "", "must", "reader"))
+            parts += [Part("Your last draft", last.draft), Part("Problems to mend", _told(problems))]
+        return (await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str)).strip()
+
+    async def _review(self, number: int, draft: str, plan: Plan, notes: Notes) -> Verdict:
+        """Code first; then the model, which sees what the cited sources say and nothing else of them."""
+        problems = check(draft, notes, self.brief.words)
+        told = "\n".join(f"[{c.source}] {c.quote}" for c in notes.claims if c.source in cited(draft))
+        parts = [
+            Part("Round", f"{number} of at most {self._most}"),
+            Part("Plan", _outline(plan)),
+            Part("Draft", quoted(draft)),
+            Part("What the cited sources say", quoted(told)),
+            Part("Found by code already", _told(problems)),
+        ]
+        try:
+            review = await self.agents.ask(Role.CRITIC, f"review {number}", number, parts, Review)
+        except Unusable as failed:
+            why = f"No model has judged this draft: {failed.error}"
+            return Verdict(0.0, {}, (*problems, Problem("", why, "", "should", "code")))
+        by_model = tuple(Problem(p.quote, p.why, p.fix, p.severity, "critic") for p in review.problems)
+        score = score_of(review.scores, problems)
+        questions = tuple(question for question in review.questions[:3] if question.strip())
+        return Verdict(score, review.scores.model_dump(), (*problems, *by_model), questions)
+
+    async def _edited(self, article: Article) -> Article:
+        """With the editor's wording, if that adds nothing and breaks nothing."""
+        best = article.best
+        parts = [Part("Post", best.draft), Part("Problems to mend", _told(best.verdict.problems))]
+        try:
+            text = (await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str)).strip()
+        except (Unusable, IntermodelError) as error:
+            return self._unedited(article, f"It was not edited. {error}")
+        if new := adds(best.draft, text):
+            return self._unedited(article, f"The editor's text was not taken: it adds {new}.")
+        problems = check(text, article.notes, self.brief.words)
+        before = [problem for problem in best.verdict.problems if problem.by == "code"]
+        if _worse(problems, before) or len(text) < 0.6 * len(best.draft):
+            return self._unedited(article, "The editor's text was not taken: it lost what the draft had.")
+        kept = tuple(problem for problem in best.verdict.problems if problem.by != "code")
+        edited = Round(best.number, text, replace(best.verdict, problems=(*problems, *kept)))
+        return replace(article, best=edited, edited=True)
+
+    def _unedited(self, article: Article, why: str) -> Article:
+        return replace(article, remark=f"{article.remark} {why}".strip())
+
+
+def best_of(rounds: Sequence[Round]) -> Round:
+    """The draft with the highest score; of equals the one with fewer grave problems, and then the first."""
+    return max(rounds, key=lambda one: (one.verdict.score, -one.verdict.musts, -one.number))
+
+
+def _worse(after: Sequence[Problem], before: Sequence[Problem]) -> bool:
+    def musts(problems: Sequence[Problem]) -> int:
+        return sum(problem.severity == "must" for problem in problems)
+
+    return musts(after) > musts(before)
+
+
+def _listed(claims: Sequence[Claim]) -> str:
+    return "\n".join(f"{claim.number}. {claim.text}" for claim in claims)
+
+
+def _sourced(claims: Sequence[Claim]) -> str:
+    return "\n".join(f"{claim.number}. {claim.text} [{claim.source}]" for claim in claims)
+
+
+def _outline(plan: Plan) -> str:
+    sections = "\n".join(f"## {s.heading} (claims {', '.join(map(str, s.claims)) or 'none'})" for s in plan.sections)
+    return f"# {plan.title}\nFor: {plan.audience}\n{sections}"
+
+
+def _told(problems: Sequence[Problem]) -> str:
+    lines = [
+        f"- {p.severity}: {f'«{cut(p.quote, 160)}» ' if p.quote else ''}{p.why} {p.fix}".rstrip() for p in problems
+    ]
+    return "\n".join(sorted(lines, key=lambda line: not line.startswith("- must")))
