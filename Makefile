@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))  # tests wait more than they work
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell echo $$(($(CORES) + 1)))  # one more than can work at once, for while another waits
 # Where this is set, every process of the tests compiles everything anew: it doubles their time.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
@@ -40,10 +41,10 @@ $(VENV)/.writer: requirements/writer.lock
 	@touch $@
 
 test: setup-dev  ## The everyday suite, under three minutes.
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow and not browser"
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -p no:schemathesis --ignore tests/browser -m "not slow and not browser"
 
-slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds.
-	@$(BIN)/pytest -m "slow"
+slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds; and every property with all of its examples.
+	@$(BIN)/pytest -n $(CORES) --dist loadfile -m "(slow or hypothesis) and not browser" --hypothesis-profile full
 
 browser: setup-dev  ## The pages in a real Chromium.
 	@$(BIN)/pytest -m "browser"

@@ -320,12 +320,12 @@ async def measure(kind, size, file, rounds, asked):
             "import_cpu_us": cpu / size * 1e6,
             "import_lag_ms": spread(lags),
             "import_peak_mb": memory_mb()[1],
-            "segments": len(catalogue._index.views),
         }
         catalogue = Catalogue(db)  # as after a start
         began = time.perf_counter()
         await catalogue.search(Query("llama"))
         told["first_search_s"] = time.perf_counter() - began
+        told["segments"] = len(catalogue._keeper.index.views)
         times, runs = {}, []
         for _ in range(rounds):
             run = []
@@ -419,7 +419,7 @@ def plot(rows, path):
     pathlib.Path(path).write_text("\n".join(parts) + "\n")
 
 
-def main():
+def main(given=None):
     ap = argparse.ArgumentParser(prog="python -m bench.catalogue", description=__doc__)
     ap.add_argument("--sizes", default=",".join(map(str, SIZES)))
     ap.add_argument("--databases", default="sqlite,postgresql")
@@ -428,7 +428,7 @@ def main():
     ap.add_argument("--plot", help="file to write, .svg")
     ap.add_argument("--results", help="file of JSON lines to add to; given alone with --sizes '', it is drawn again")
     ap.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
-    a = ap.parse_args()
+    a = ap.parse_args(given)
     if a.one:
         kind, size, file = a.one
         print(json.dumps(asyncio.run(measure(kind, int(size), file, a.rounds, queries(a.queries)))))
@@ -464,6 +464,7 @@ def main():
     if a.results:
         latest = {(r["database"], r["size"]): r for r in map(json.loads, open(a.results))}
         rows = [latest[key] for key in sorted(latest, key=lambda k: (k[0] != "sqlite", k[1]))]
+    print("\n## The catalogue\n")
     table(rows)
     if a.plot:
         plot(rows, a.plot)

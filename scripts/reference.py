@@ -19,6 +19,7 @@ from intermodel.settings import (
     Constraints,
     Deployment,
     Engines,
+    Ledger,
     Limits,
     Price,
     Rate,
@@ -28,7 +29,7 @@ from intermodel.settings import (
     Settings,
     Telemetry,
 )
-from intermodel.settings.model import GuardTable
+from intermodel.settings.model import Brave, Cosigner, Followed, GuardTable, SearXNG, Tavily, Writer
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -46,6 +47,9 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[engines]`", Engines),
     ("`[receipts]`", Receipts),
     ("`[cache]`", Cache),
+    ("`[ledger]`", Ledger),
+    ("`[[ledger.witnesses]]`", Cosigner),
+    ("`[[ledger.watch]]`", Followed),
     ("`[telemetry]`", Telemetry),
     ("`[deployments.NAME]`", Deployment),
     ("`[deployments.NAME.price]`", Price),
@@ -55,6 +59,10 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[budgets.NAME]`", Budget),
     ("`[rate_limits.NAME]`", RateLimit),
     ("`[guards.NAME]`", GuardTable),
+    ("`[writer]`", Writer),
+    ("`[writer.searxng]`", SearXNG),
+    ("`[writer.brave]`", Brave),
+    ("`[writer.tavily]`", Tavily),
 ]
 
 
@@ -101,7 +109,8 @@ def _type(annotation: Any) -> str:
     if origin in (Union, types.UnionType, Annotated):
         return _type(inner[0])
     if origin in (tuple, frozenset):
-        return f"list of {_type(inner[0])}s"
+        of = _type(inner[0])
+        return f"list of {of}" if of.startswith("`") else f"list of {of}s"
     if inner and all(isinstance(a, str) for a in inner):
         return " or ".join(f"`{a}`" for a in inner)
     return {"int": "integer", "float": "number", "bool": "true or false", "Path": "path", "SecretStr": "text"}.get(

@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from tests import made
+
 COMMAND = [str(Path(sys.executable).with_name("intermodel"))]
 
 
@@ -53,9 +55,16 @@ def intermodel(*arguments: str | Path, **more: Any) -> subprocess.CompletedProce
 
 
 @contextlib.contextmanager
-def up(data: Path, *arguments: str, config: str = "", environ: dict[str, str] | None = None) -> Iterator[Up]:
-    """A node on a free port, killed at the end of the block if it still runs."""
+def up(
+    data: Path, *arguments: str, config: str = "", environ: dict[str, str] | None = None, first: bool = False
+) -> Iterator[Up]:
+    """A node on a free port, killed at the end of the block if it still runs.
+
+    `first`: it makes its database itself, as on a person's machine, which takes a second more.
+    """
     data.mkdir(parents=True, exist_ok=True)
+    if not first:
+        made.put(data / "intermodel.db")
     settings = data.parent / f"{data.name}.toml"
     settings.write_text(config)
     log = data.parent / f"{data.name}.log"

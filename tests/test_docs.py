@@ -62,6 +62,7 @@ def test_the_examples_of_the_api_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SHIPPED_FILE.exists(), reason="the model that ships is not built")
+@pytest.mark.slow
 def test_the_tutorial_runs(tmp_path: Path) -> None:
     with up(tmp_path / "data", config=ROUTE) as node:
         environ = os.environ | {"OPENAI_BASE_URL": node.api, "OPENAI_API_KEY": node.token}

@@ -16,7 +16,8 @@ from intermodel.accounts.seals import written
 from intermodel.core import IntermodelError
 from intermodel.engines import Library, Model
 from intermodel.ledger import examine as examine_ledger
-from intermodel.settings import Deployment, Settings
+from intermodel.ledger.standing import troubles
+from intermodel.settings import Deployment, Ledger, Settings
 from intermodel.settings.load import keys
 from intermodel.storage import Blobs, Database, DataFolder, digest_of
 from intermodel.storage.folder import MIN_FREE_BYTES
@@ -175,7 +176,7 @@ async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Fin
                     f"model {model.address}", Level.DOUBT, "a deployment or route of the same name hides it",
                     "Rename one of them.",
                 )  # fmt: skip
-        async for finding in _ledger(folder, database):
+        async for finding in _ledger(folder, database, settings.ledger):
             yield finding
     except IntermodelError as error:
         yield Finding("database", Level.BAD, error.message, error.hint)
@@ -183,8 +184,10 @@ async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Fin
         await database.close()
 
 
-async def _ledger(folder: DataFolder, database: Database) -> AsyncIterator[Finding]:
+async def _ledger(folder: DataFolder, database: Database, options: Ledger) -> AsyncIterator[Finding]:
     """Every place where the ledger, or what the database knows of it, is not what it was."""
+    for one in await asyncio.to_thread(lambda: list(troubles(folder.path, options))):
+        yield Finding(one.where, Level.BAD if one.sure else Level.DOUBT, one.what, one.mend)
     damage = await examine_ledger(folder.path, database, functools.partial(written, database))
     for one in damage[:_MOST_DAMAGE]:
         yield Finding("ledger", Level.BAD if one.sure else Level.DOUBT, f"{one.where}: {one.what}", one.mend)

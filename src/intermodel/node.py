@@ -5,18 +5,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 
 from intermodel.accounts import RateLimits, open_accounts
+from intermodel.core import Invalid, Upstream
 from intermodel.engines import Engines, Library, watch_folder
 from intermodel.gateway import Cache, Catalog, Gateway, KnownOfRecords, Metrics, Registry, load_scorers, telling
 from intermodel.governance import Tokens
 from intermodel.guards import load
-from intermodel.ledger import open_ledger
+from intermodel.ledger import Ledger, Verifier, open_ledger
+from intermodel.ledger.cosigners import Cosigner, Cosigners
+from intermodel.ledger.note import COSIGNATURE, ED25519
+from intermodel.ledger.peers import Peer, Peers
+from intermodel.ledger.remote import ASK_S, Answer, Ask
+from intermodel.ledger.witness import Witness, open_witness
 from intermodel.providers import Http, LlamaCpp, connect
+from intermodel.providers.http import Origin
 from intermodel.records.catalogue import Catalogue
 from intermodel.records.store import Records
+from intermodel.records.trusted import Trusted
 from intermodel.settings import Settings
 from intermodel.settings.load import keys, ledger_passphrase, telemetry_headers
 from intermodel.storage import Blobs, Database, DataFolder
@@ -24,9 +33,12 @@ from intermodel.web import Services, build_app
 from intermodel.web.app import Guard
 from intermodel.web.auth import Auth
 from intermodel.web.told import Tell, to_logging
+from intermodel.writer.runs import Runs
 
 log = logging.getLogger(__name__)
 
+WRITE = (sys.executable, "-c", "from intermodel.cli import app; app()", "write")
+"""The verb with which a run of the writer goes on, in a process of its own."""
 FIRST_TOKEN = "first start"  # noqa: S105 - a name, not a secret
 
 
@@ -41,6 +53,7 @@ class Node:
     engines: Engines
     gateway: Gateway
     tokens: Tokens
+    ledger: Ledger
     records: Records
     auth: Auth
     app: Guard
@@ -100,6 +113,7 @@ async def build(
         ledger = await stack.enter_async_context(
             open_ledger(folder.path, database, settings.ledger, passphrase=ledger_passphrase(settings.ledger, environ))
         )
+        witness = await _witnessing(stack, settings, folder, ledger, _asking(http), environ)
         accounts = await stack.enter_async_context(
             open_accounts(settings, database, folder.journal, ledger=ledger, cpu_seconds=engines.cpu_seconds)
         )
@@ -109,8 +123,14 @@ async def build(
         rate_limits = RateLimits(settings.rate_limits, redis_url)
         stack.push_async_callback(rate_limits.close)
         records = Records(
-            ledger, library, blobs, Catalogue(database), lambda name: name in registry.declared.deployments
+            ledger,
+            library,
+            blobs,
+            Catalogue(database),
+            lambda name: name in registry.declared.deployments,
+            trusted=Trusted.of(settings.records.trusted_signers),
         )
+        stack.push_async_callback(records.close)
         catalog = Catalog(library, engines, registry, accounts.prices, accounts.power.joules, KnownOfRecords(records))
         stack.push_async_callback(catalog.close)
         gateway = Gateway(
@@ -129,8 +149,12 @@ async def build(
         stack.push_async_callback(gateway.stop, 0)
         _begin(stack, records.sign_all(), "sign what is read of models")
         auth = Auth(tokens, folder.secret())
-        app = build_app(Services(settings, gateway, engines, database, auth, tokens, records, tell))
-        yield Node(settings, folder, database, library, engines, gateway, tokens, records, auth, app, new_token)
+        runs = Runs(folder.path / "writer", [*WRITE, "--data", str(folder.path)], settings.writer.at_once)
+        stack.push_async_callback(runs.close)
+        app = build_app(
+            Services(settings, gateway, engines, database, auth, tokens, records, ledger, witness, runs, tell)
+        )
+        yield Node(settings, folder, database, library, engines, gateway, tokens, ledger, records, auth, app, new_token)
 
 
 async def _first_token(tokens: Tokens, settings: Settings) -> str | None:
@@ -146,6 +170,60 @@ async def _watch(stack: contextlib.AsyncExitStack, library: Library, settings: S
     watched = settings.engines.watch or folder.models
     watched.mkdir(parents=True, exist_ok=True)
     _begin(stack, watch_folder(library, watched), f"watch {watched}")
+
+
+async def _witnessing(
+    stack: contextlib.AsyncExitStack, settings: Settings, folder: DataFolder, ledger: Ledger, ask: Ask,
+    environ: Mapping[str, str] | None,
+) -> Witness | None:  # fmt: skip
+    """Have this ledger cosigned, and follow others, as long as the node is open; the witness that this node is."""
+    options = settings.ledger
+    if options.witnesses:
+        asked = [Cosigner(_key(one.key, COSIGNATURE), one.url, one.private) for one in options.witnesses]
+        cosigners = await asyncio.to_thread(Cosigners, ledger, asked, ask, folder.path, options.witness_s)
+        _begin(stack, cosigners.run(), "ask witnesses")
+    if options.watch:
+        followed = [Peer(tuple(_key(key, ED25519) for key in one.keys), one.url, one.private) for one in options.watch]
+        peers = Peers(ledger, followed, ask, folder.path, options.watch_s)
+        _begin(stack, peers.run(), "follow other ledgers")
+    if not options.witness_for:
+        return None
+    ledgers = [_key(one, ED25519) for one in options.witness_for]
+    return await asyncio.to_thread(open_witness, folder.path, ledgers, ledger_passphrase(options, environ))
+
+
+def _key(text: str, kind: int) -> Verifier:
+    """A key of the settings. Raises `Invalid` for one that makes another kind of signature."""
+    key = Verifier.parse(text)
+    if key.kind != kind:
+        raise Invalid(
+            f"The key {text[:100]} is {'a ledger' if key.kind == ED25519 else 'a witness'}'s own.",
+            hint="`ledger.witnesses` takes keys of witnesses, `witness_for` and `watch` those of ledgers.",
+            code="invalid_setting",
+        )
+    return key
+
+
+def _asking(http: Http) -> Ask:
+    """Requests to other nodes go the way of all others: to checked addresses, without redirects."""
+
+    async def ask(url: str, path: str, body: bytes | None, *, private: bool, most: int) -> Answer:
+        origin = Origin(url, private)
+        if body is None:
+            response = await http.get(origin, path, headers={}, silence_s=ASK_S, name="It")
+        else:
+            response = await http.post(origin, path, body, headers={}, silence_s=ASK_S, name="It")
+        try:
+            found = b""
+            while len(found) <= most and (piece := await response.read()):
+                found += piece
+        finally:
+            await response.close()
+        if len(found) > most:
+            raise Upstream(f"It answered with more than {most} bytes.", code="upstream_broken")
+        return Answer(response.status, response.media_type, found)
+
+    return ask
 
 
 def _begin(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:

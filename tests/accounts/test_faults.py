@@ -101,6 +101,7 @@ def running_sums(log: Path) -> list[int]:
     return list(itertools.accumulate(map(int, log.read_text().split())))
 
 
+@pytest.mark.slow
 async def test_two_processes_share_a_ceiling(shared: Database, where: str, tmp_path: Path) -> None:
     ceiling = "1.00"
     log = tmp_path / "log"

@@ -214,6 +214,7 @@ async def test_processes_never_exceed_the_requests_together(redis: Server) -> No
     assert sum(admitted for admitted, _ in counts) == 500
 
 
+@pytest.mark.slow
 async def test_processes_agree_on_the_tokens_that_were_used(redis: Server) -> None:
     limit = RateLimit(tokens_per_minute=30_000)
     used = sum(tokens for _, tokens in await _work(redis.url, limit))

@@ -213,6 +213,7 @@ def test_as_a_process_of_its_own(node: Up) -> None:
     assert "There is no route 'nothing'" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_was_declared_survives_kill_9(tmp_path: Path) -> None:
     with up(tmp_path / "data", config=ECHO) as node:
         for i in range(5):
@@ -228,6 +229,7 @@ def test_what_was_declared_survives_kill_9(tmp_path: Path) -> None:
         assert ask(again, "kept", headers).status_code == 200
 
 
+@pytest.mark.slow
 def test_another_process_on_the_same_database_follows_within_two_seconds(tmp_path: Path) -> None:
     config = f'database = "sqlite:///{tmp_path / "shared.db"}"\n{ECHO}'
     with up(tmp_path / "one", config=config) as one:

@@ -45,7 +45,7 @@ def test_one_framework_for_people() -> None:
     assert done.exit_code == 0
     assert "0.83 of 1" in done.stdout
     assert "would be raised by" in done.stdout
-    assert "Peer-reviewed paper: closed" in done.stdout
+    assert "Peer-reviewed paper (closed now)" in done.stdout
 
 
 def test_entries_of_an_index_are_ranked_with_ties(entries: list[str]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.process import intermodel, up
 
 CONFIG = """
@@ -20,6 +22,7 @@ MISSING = "takes its key from the variable VENDOR_API_KEY, which is not set"
 MEND = "export VENDOR_API_KEY=... and start the node again."
 
 
+@pytest.mark.slow
 def test_a_missing_key_is_told_with_what_to_do(tmp_path: Path) -> None:
     data = ("--data", tmp_path / "data")
     with up(tmp_path / "data", config=CONFIG) as node:

@@ -109,7 +109,7 @@ def test_other_verbs_read_the_same_record(node: Up) -> None:
     ("text", "words"),
     [
         ("address: [", "neither YAML nor JSON in line"),
-        ("address: x\nlicence: mit\nlicence: llama2\n", "'licence' is there twice, in line 3"),
+        ("address: x\nlicence: mit\nlicence: llama2\n", "in line 3, the key 'licence' stands a second time"),
         ("- a\n- b\n", "no mapping"),
         ("what: {kind: service}\n", "does not say of which thing"),
         ("address: x\nlicnece: mit\n", "Did you mean 'licence'"),

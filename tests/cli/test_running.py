@@ -19,6 +19,7 @@ from tests.process import intermodel, up
 ECHO = '[engines]\nshipped = false\n[deployments.echo]\nprovider = "echo"\n'
 
 
+@pytest.mark.slow
 def test_verbs_use_the_database_of_the_node_that_runs(tmp_path: Path) -> None:
     data, database = tmp_path / "data", tmp_path / "elsewhere.db"
     elsewhere = tmp_path / "cwd"

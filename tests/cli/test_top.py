@@ -155,6 +155,7 @@ def test_once_for_scripts_and_for_people(node: Running, tmp_path: Path) -> None:
     assert "q ends" not in shown.stdout
 
 
+@pytest.mark.slow
 def test_a_node_of_this_machine_needs_no_token(tmp_path: Path) -> None:
     config = '[engines]\nshipped = false\n[deployments.echo]\nprovider = "echo"\n'
     with up(tmp_path / "data", config=config):
@@ -192,7 +193,7 @@ def read_until(terminal: int, wanted: bytes) -> bytes:
     return said
 
 
-@pytest.mark.parametrize("leave", ["q", "ctrl-c"])
+@pytest.mark.parametrize("leave", ["q", pytest.param("ctrl-c", marks=pytest.mark.slow)])
 def test_it_refreshes_until_it_is_told_to_end(node: Running, tmp_path: Path, leave: str) -> None:
     environ = os.environ | {"INTERMODEL_TOKEN": node.token, "INTERMODEL_DATA": str(tmp_path), "TERM": "xterm-256color"}
     with terminal("top", "--url", node.url, environ=environ) as (process, screen_of):
@@ -210,6 +211,7 @@ def test_it_refreshes_until_it_is_told_to_end(node: Running, tmp_path: Path, lea
         assert termios.tcgetattr(screen_of)[3] & termios.ICANON, "the terminal is as it was"
 
 
+@pytest.mark.slow
 def test_a_node_that_goes_away_is_told_of(tmp_path: Path) -> None:
     config = '[engines]\nshipped = false\n[deployments.echo]\nprovider = "echo"\n'
     environ = os.environ | {"INTERMODEL_DATA": str(tmp_path / "data"), "TERM": "xterm-256color"}

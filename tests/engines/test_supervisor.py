@@ -113,7 +113,7 @@ async def test_closing_ends_every_child_and_its_folder(make_engines: MakeEngines
         assert pid
     started = time.monotonic()
     await engines.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert not psutil.pid_exists(pid)
     assert not endpoint.socket.parent.exists()
     with pytest.raises(Unavailable) as caught:

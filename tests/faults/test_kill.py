@@ -65,6 +65,7 @@ def alive(children: list[psutil.Process]) -> list[psutil.Process]:
     return left
 
 
+@pytest.mark.slow
 def test_an_engine_killed_in_mid_stream_goes_on_when_it_is_back(data: Path) -> None:
     with up(data, config=NO_SHIPPED) as node, streaming(node) as (_, pieces):
         kill_engine(node)
@@ -81,6 +82,7 @@ def kill_engine(node: Up) -> None:
     engine.kill()
 
 
+@pytest.mark.slow
 def test_an_engine_killed_in_mid_stream_of_what_cannot_be_continued(data: Path) -> None:
     with up(data, config=NO_SHIPPED) as node:
         with streaming(node, logprobs=True) as (_, pieces):
@@ -139,6 +141,7 @@ def test_a_node_killed_under_load_leaves_no_child_and_comes_back(data: Path) -> 
         assert time.monotonic() - began < 20
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
     config = tmp_path / "c.toml"

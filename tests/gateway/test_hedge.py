@@ -44,7 +44,7 @@ def test_the_second_wins_and_the_first_is_stopped(hedged: tuple[Running, Server]
     server.script = late("silent-before")
     answer = ask(node, "r", stream=stream)
     assert answer.headers["x-intermodel-model"] == "second"
-    until(server.of("first")[0].left.is_set, 1)
+    until(server.of("first")[0].left.is_set)
     told = receipt(node, answer)
     lost, won = told["attempts"]
     assert (lost["address"], lost["outcome"], won["address"], won["outcome"]) == ("first", "lost", "second", "ok")
@@ -59,7 +59,7 @@ def test_the_first_wins_after_all(hedged: tuple[Running, Server], stream: bool) 
     server.script = late("slow-0.4", "silent-before")
     answer = ask(node, "r", stream=stream)
     assert answer.headers["x-intermodel-model"] == "first"
-    until(server.of("second")[0].left.is_set, 1)
+    until(server.of("second")[0].left.is_set)
     assert [a["outcome"] for a in receipt(node, answer)["attempts"]] == ["ok", "lost"]
 
 
@@ -86,7 +86,7 @@ def test_a_mistake_of_ours_leaves_no_rival_running(
     monkeypatch.setattr(gateway, "_ask", mistaken)
     server.script = late("silent-before")
     assert ask(node, "r").status_code == 500
-    until(lambda: all(asked.left.is_set() for asked in server.of("first")), 1)  # it may not have come so far
+    until(lambda: all(asked.left.is_set() for asked in server.of("first")))  # it may not have come so far
 
 
 def test_both_fail_and_the_most_telling_is_told(hedged: tuple[Running, Server]) -> None:
@@ -103,7 +103,7 @@ def test_a_filter_is_not_routed_around_by_a_hedge(hedged: tuple[Running, Server]
     server.script = lambda asked: filtered if asked.model == "first" else steps("slow-3", stream=False)
     answer = ask(node, "r")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "content_filter")
-    until(server.of("second")[0].left.is_set, 1)
+    until(server.of("second")[0].left.is_set)
     assert [a["outcome"] for a in receipt(node, answer)["attempts"]] == ["refused", "lost"]
 
 

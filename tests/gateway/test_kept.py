@@ -159,7 +159,7 @@ def test_the_call_upstream_is_not_its_first_callers(kept: tuple[Running, Server]
     assert len(server.asked) == 1
     until(lambda: not node.node.gateway._live)
     if not stay:
-        until(server.asked[0].left.is_set, 1)
+        until(server.asked[0].left.is_set)
     listed = httpx2.get(f"{node.url}/api/v1/receipts", headers=node.headers)
     until(lambda: len(httpx2.get(listed.url, headers=node.headers).json()["data"]) == 2, 3)
     told = httpx2.get(listed.url, headers=node.headers).json()["data"]
@@ -267,7 +267,7 @@ def test_when_all_have_left_the_upstream_is_left_too(kept: tuple[Running, Server
             await asyncio.wait(sending)
 
     asyncio.run(all_leave())
-    until(server.asked[0].left.is_set, 1)
+    until(server.asked[0].left.is_set)
 
 
 def test_it_is_bounded(tmp_path: Path) -> None:

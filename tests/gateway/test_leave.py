@@ -79,7 +79,7 @@ def test_cancel_stops_the_upstream_within_a_second(
     tail: list[Step] = [HANG]
     server.script = lambda _: tail if before_head or not stream else streamed(BEGUN, HANG)
     leave(node, server, "dropped", stream=stream, before_head=before_head)
-    until(server.asked[0].left.is_set, 1)
+    until(server.asked[0].left.is_set)
     told = the_receipt(node)
     assert told["outcome"] == "left"
     (attempt,) = told["attempts"]
@@ -119,7 +119,7 @@ def test_a_drained_stream_that_falls_silent_is_left(node_and_server: tuple[Runni
     node, server = node_and_server
     server.script = lambda _: streamed(BEGUN, HANG)
     leave(node, server, "drained", stream=True)
-    until(server.asked[0].left.is_set, 5)
+    until(server.asked[0].left.is_set)
     assert the_receipt(node)["attempts"][0]["code"] == "upstream_timeout"
 
 
@@ -136,7 +136,7 @@ def test_a_node_that_stops_during_it_writes_the_receipt(
     told = the_receipt(node)
     assert told["outcome"] in ("left", "broken")
     assert told["spent"] > 0
-    until(server.asked[0].left.is_set, 1)
+    until(server.asked[0].left.is_set)
     assert not node.node.gateway._after
 
 

@@ -24,7 +24,7 @@ def test_a_dead_key_gives_way_at_once_and_rests(tmp_path: Path) -> None:
         server.script = refuses_the_dead
         began = time.monotonic()
         first = ask(node, "r")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert first.status_code == 200
         assert attempts(node, first) == [("ok", 0, "upstream_credentials"), ("ok", 1, "ok")]
         assert attempts(node, ask(node, "r")) == [("ok", 1, "ok")], "the dead one rests"
@@ -67,13 +67,13 @@ def test_a_long_one_is_told_at_once_and_kept_by_the_next_caller(tmp_path: Path) 
 
 
 def test_a_tired_candidate_is_passed_over_without_waiting(tmp_path: Path) -> None:
-    with calling(tmp_path, {"r": {"candidates": ("status-429-1", "ok")}}) as (node, server):
+    with calling(tmp_path, {"r": {"candidates": ("status-429-30", "ok")}}) as (node, server):
         began = time.monotonic()
         assert ask(node, "r").headers["x-intermodel-model"] == "ok"
         second = ask(node, "r")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 10
         assert attempts(node, second) == [("ok", 0, "ok")]
-        assert len(server.of("status-429-1")) == 1
+        assert len(server.of("status-429-30")) == 1
 
 
 def test_a_lone_deployment_that_is_broken_answers_fast_and_a_probe_closes_its_circuit(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_lone_deployment_that_is_broken_answers_fast_and_a_probe_closes_its_ci
         assert len(server.asked) == 3
         began = time.monotonic()
         resting = ask(node, "r")
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 10
         assert (resting.status_code, resting.json()["error"]["code"]) == (503, "deployment_resting")
         assert int(resting.headers["retry-after"]) >= 1
         assert len(server.asked) == 3, "nobody was asked"
@@ -131,9 +131,9 @@ def test_the_budget_of_time_holds(tmp_path: Path, bound: dict[str, float], strea
         began = time.monotonic()
         answer = ask(node, "r", stream=stream)
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
-        assert 0.5 <= time.monotonic() - began < 3
+        assert 0.5 <= time.monotonic() - began < 15
         assert [asked.model for asked in server.asked] == ["silent-before"]
-        until(server.asked[0].left.is_set, 1)
+        until(server.asked[0].left.is_set)
 
 
 def test_a_long_answer_ends_at_its_total(tmp_path: Path) -> None:
@@ -141,19 +141,19 @@ def test_a_long_answer_ends_at_its_total(tmp_path: Path) -> None:
         answer = ask(node, "r", stream=True)
         assert '"upstream_timeout"' in answer.text
         assert "as a whole" in answer.text
-        until(server.asked[0].left.is_set, 1)
+        until(server.asked[0].left.is_set)
 
 
 def test_a_slow_client_is_not_taken_for_a_silent_upstream(tmp_path: Path) -> None:
     much = streamed([ROLE, *[says("x" * 10_000)] * 3000, STOP, DONE])
-    with calling(tmp_path, {"r": {"candidates": ("m",), "silence_s": 0.3}}) as (node, server):
+    with calling(tmp_path, {"r": {"candidates": ("m",), "silence_s": 2}}) as (node, server):
         server.script = lambda _: much
         with httpx2.stream(
-            "POST", f"{node.api}/chat/completions", headers=node.headers, timeout=20, json=body("r", stream=True)
+            "POST", f"{node.api}/chat/completions", headers=node.headers, timeout=60, json=body("r", stream=True)
         ) as answer:
             pieces = answer.iter_raw()
             text = next(pieces)
-            time.sleep(1)
+            time.sleep(3)
             text += b"".join(pieces)
         assert b"upstream_timeout" not in text
         assert text.endswith(DONE)

@@ -9,11 +9,11 @@ from sqlalchemy import delete, select
 
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
 from intermodel.core.statements import Statement, Subject
-from intermodel.ledger import Ledger, dsse, open_ledger, reading, statement, tiles, uri, verify
+from intermodel.ledger import Ledger, dsse, examine, open_ledger, reading, statement, tiles, uri, verify
 from intermodel.ledger.bundle import read_tlog_proof
-from intermodel.ledger.keys import LocalSigner
+from intermodel.ledger.keys import KeyFolder, LocalSigner
 from intermodel.ledger.merkle import includes, leaf_hash
-from intermodel.ledger.note import COSIGNATURE, Checkpoint, Note, Verifier, cosigned
+from intermodel.ledger.note import COSIGNATURE, Checkpoint, Note, Verifier, cosigned, signed
 from intermodel.storage import Database
 from intermodel.storage.tables import ledger_entries
 from tests.ledger.conftest import digest, said
@@ -67,7 +67,7 @@ async def test_bad_statements_leave_nothing(ledger: Ledger) -> None:
     with pytest.raises(Invalid):
         await ledger.record_all([said(1), Statement((), uri("grade"), {})])
     with pytest.raises(Invalid, match="too large"):
-        await ledger.record(said(1, note="x" * 60_000))
+        await ledger.record(said(1, raised_by=["x" * 2000] * 30))
     assert ledger.log.size == size
 
 
@@ -261,3 +261,41 @@ async def test_two_ledgers_are_not_taken_for_each_other(ledger: Ledger, tmp_path
         with pytest.raises(Conflict):
             await ledger.bundle([0], earlier=[other.checkpoint()])
     await database.close()
+
+
+async def test_an_idle_ledger_of_before_there_was_the_list_of_keys(tmp_path: Path, database: Database) -> None:
+    async with open_ledger(tmp_path, database) as ledger:
+        made = await ledger.record(said(1))
+        await ledger.rotate()
+        trusted, origin = ledger.verifier, ledger.origin
+        head = Checkpoint.parse(Note.parse(ledger.checkpoint()).text)
+        signer = KeyFolder(tmp_path / "ledger-keys").load(trusted.key.id)
+    witness = LocalSigner.make()
+    old = signed(Checkpoint(head.origin, head.size, head.root).text, origin, signer)
+    line = cosigned(old.text, "w.example", witness, 1_700_000_000)
+    (tmp_path / "ledger" / "checkpoint").write_bytes(bytes(old))
+    (tmp_path / "ledger" / "cosigned").write_bytes(bytes(old.with_lines([line])))
+    assert not verify(await reading(tmp_path).bundle([made.index]), [trusted]).good
+    async with open_ledger(tmp_path, database) as ledger:
+        bundle = await ledger.bundle([made.index], earlier=[bytes(old)])
+        report = verify(bundle, [trusted])
+        assert report.good, report
+        assert (report.size, report.root) == (head.size, head.root)
+        note = ledger.checkpoint()
+    assert (tmp_path / "ledger" / "checkpoint").read_bytes() == note
+    assert verify(await reading(tmp_path).bundle([made.index]), [trusted]).good
+    assert await examine(tmp_path, database) == []
+    async with open_ledger(tmp_path, database) as ledger:
+        assert ledger.checkpoint() == note  # signed once
+
+
+async def test_consistency_with_a_checkpoint_that_no_witness_has_cosigned_yet(ledger: Ledger) -> None:
+    witness = LocalSigner.make()
+    verifier = Verifier("w.example", witness.public, COSIGNATURE)
+    note = Note.parse(ledger.checkpoint())
+    ledger.cosign(bytes(note), [cosigned(note.text, "w.example", witness, 1)], [verifier])
+    await ledger.record(said(1))
+    later = ledger.checkpoint()
+    report = verify(await ledger.bundle([0], earlier=[later]), [ledger.verifier])
+    assert (report.good, report.size) == (True, 2)
+    assert verify(await ledger.bundle([0]), [ledger.verifier], [verifier]).good

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -97,7 +98,19 @@ def test_schemas_are_schemas_and_describe_every_field(name: str) -> None:
     Draft202012Validator.check_schema(schema)
     assert (schema["$id"], schema["title"]) == (uri(name), name)
     assert schema["description"]
-    assert all("description" in one or "enum" in one or "anyOf" in one for one in schema["properties"].values())
+    assert not [name for name, one in fields_of(schema) if "description" not in one]
+
+
+def fields_of(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every field of a schema, at any depth."""
+    for word, part in schema.items():
+        if word == "properties":
+            yield from part.items()
+        if word in ("if", "then"):  # these repeat fields, which are described where they stand
+            continue
+        for one in part.values() if word in ("properties", "$defs") else part if isinstance(part, list) else [part]:
+            if isinstance(one, dict):
+                yield from fields_of(one)
 
 
 def test_a_predicate_that_breaks_its_schema() -> None:

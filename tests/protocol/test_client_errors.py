@@ -32,19 +32,19 @@ BROKEN = ("reset-after", "reset-in-event", "no-end", "error-later", "silent-betw
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     # one of its own for each test, for a deployment may rest after its first failure
     models = {f"{how}.{client}.{stream}": how for how in (*FAULTS, *BROKEN) for client in "oar" for stream in (0, 1)}
-    routes = {f"r.{name}": {"candidates": (name,), "attempts": 1, "silence_s": 0.5} for name in models}
+    routes = {f"r.{name}": {"candidates": (name,), "attempts": 1, "silence_s": 2} for name in models}
     folder: Path = tmp_path_factory.mktemp("clients")
     with calling(folder, routes, {name: {"model": how} for name, how in models.items()}) as (node, _):
         yield node
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chat(node: Running) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=node.api, api_key=node.token, max_retries=0) as client:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def messages(node: Running) -> Iterator[anthropic.Anthropic]:
     with anthropic.Anthropic(base_url=node.url, api_key=node.token, max_retries=0) as client:
         yield client

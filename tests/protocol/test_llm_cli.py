@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support import Running
 
 
+@pytest.mark.slow
 def test_llm_talks_to_a_node(server: Running, tmp_path: Path) -> None:
     (tmp_path / "extra-openai-models.yaml").write_text(
         f"- model_id: node-echo\n  model_name: echo\n  api_base: {server.api}\n  api_key_name: intermodel\n"

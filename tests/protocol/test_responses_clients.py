@@ -29,7 +29,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             yield node
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(node: Running) -> Iterator[openai.OpenAI]:
     with openai.OpenAI(base_url=node.api, api_key=node.token, max_retries=0) as client:
         yield client

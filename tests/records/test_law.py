@@ -58,7 +58,7 @@ def test_what_is_not_known_is_perhaps() -> None:
     found = obligations(TEXT, None, None, "DE", NOW)
     assert (found.gpai, found.systemic, found.exempt) == (None, None, None)
     assert "eu-ai-act-53-1-c" in perhaps(found)
-    assert "training compute" in perhaps(found)["eu-ai-act-53-1-c"]
+    assert "training took more than 10^23 FLOP" in perhaps(found)["eu-ai-act-53-1-c"]
     assert set(perhaps(found)) >= SYSTEMIC
     assert not applying(found) & (EVERYBODY | CLOSED_ONLY | SYSTEMIC)
     assert obligations(WhatItIs(), 1e24, True, "DE", NOW).gpai is None, "no modalities"
@@ -124,3 +124,23 @@ def test_the_document_says_that_it_is_no_advice() -> None:
     assert "not legal advice" in told["notice"]
     assert told["items"][0]["source"]
     assert told["notes"]
+
+
+def test_what_may_apply_says_what_is_known_and_what_would_settle_it() -> None:
+    small = WhatItIs(kind=Fact(Kind.WEIGHTS, "card:x"), parameters=Fact(1_000_000, "file:x"))
+    why = perhaps(obligations(small, None, None, "DE", NOW))
+    copyright_policy = why["eu-ai-act-53-1-c"]
+    assert "more than 10^23 FLOP" in copyright_policy
+    assert "It has 1,000,000 parameters" in copyright_policy
+    assert "1.7 x 10^16 tokens" in copyright_policy
+    assert "settles it" in copyright_policy
+    assert "what comes out of it" in copyright_policy
+    assert "open source" not in copyright_policy
+    assert "open source" in why["eu-ai-act-53-1-a"]
+    assert "more than 10^25 FLOP" in why["eu-ai-act-55-1-a"]
+    assert "parameters" not in perhaps(obligations(TEXT, None, None, "DE", NOW))["eu-ai-act-53-1-c"]
+
+
+def test_what_is_known_is_not_asked_for() -> None:
+    known = perhaps(obligations(TEXT, 1e24, None, "DE", NOW))["eu-ai-act-53-1-a"]
+    assert "FLOP" not in known, "that is known"

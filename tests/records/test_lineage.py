@@ -61,7 +61,7 @@ def test_json_is_yaml_too() -> None:
         ("edges: [{from: a, to: b}]", "no way to make"),
         ("edges: [{from: a, to: b, how: finetune}]", "no way to make"),
         ("nodes: [", "neither YAML nor JSON in line"),
-        ("a: !!python/object/apply:os.system [ls]", "has no meaning in a lineage"),
+        ("a: !!python/object/apply:os.system [ls]", "has no meaning here"),
         ("nodes: " + "[" * 3000, "in line 1, lists and mappings are nested deeper"),
         ("a: !!timestamp abc", "the tag tag:yaml.org,2002:timestamp has no meaning"),
         ("a: {x: 1}\nb: {<<: [*a, *a]}", "a key `<<` merges mappings"),

@@ -10,33 +10,25 @@ import pytest
 
 from intermodel.core import Invalid
 from intermodel.core.statements import Statement, Subject
+from intermodel.ledger.predicates import check
 from intermodel.records.bom import described
+from intermodel.records.compose import compose
 from intermodel.records.disclosure import Component, Disclosure, Presence, Told
 from intermodel.records.facts import Fact, Kind, WhatItIs
+from intermodel.records.joined import joined_graphs
 from intermodel.records.lineage import Edge, Graph, How, Node
 from intermodel.records.predicates import (
     CARD,
     DISCLOSURE,
     LINEAGE,
     WHAT,
-    check,
     disclosure_document,
     disclosure_of,
     graph_document,
     graph_of,
 )
-from intermodel.records.record import (
-    CardText,
-    Held,
-    Record,
-    Said,
-    checked_address,
-    compose,
-    identity,
-    joined_graphs,
-    newest_count,
-    read_statement,
-)
+from intermodel.records.record import CardText, Held, Record, checked_address, identity
+from intermodel.records.said import Said, newest_count, read_statement
 from intermodel.records.verdict import verdict
 
 KEY = "a" * 64
@@ -99,13 +91,13 @@ def test_of_one_source_the_newest_statement_counts() -> None:
     assert [one.superseded for one in record.statements] == [False, True]
 
 
-def test_a_statement_that_breaks_its_schema_is_kept_and_not_read() -> None:
-    broken = said(1, WHAT, {"facts": {"parameters": "many"}})
+def test_what_nobody_here_reads_is_shown_and_supersedes_nothing() -> None:
     sound = said(0, WHAT, {"facts": {"parameters": 7}})
+    revoked = replace(said(1, WHAT, {"facts": {"parameters": 8}}), problem="its key is revoked.")
     opaque = said(2, "https://example.org/seen/v1", {"anything": [1]})
-    record = compose("child", statements=[sound, broken, opaque])
-    assert record.what.parameters == Fact(7, "statement:0"), "what cannot be read supersedes nothing"
-    assert "facts.parameters" in record.problems[0]
+    record = compose("child", statements=[sound, revoked, opaque])
+    assert record.what.parameters == Fact(7, "statement:0")
+    assert record.problems == ("Statement 1 does not count: its key is revoked.",)
     assert {one.index: one.counts for one in record.statements} == {0: True, 1: False, 2: False}
     assert next(one for one in record.document()["statements"] if one["index"] == 2)["known"] is False
 

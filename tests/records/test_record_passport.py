@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from intermodel.core.statements import Statement, Subject
+from intermodel.records.compose import compose
 from intermodel.records.facts import Fact, Kind, WhatItIs
 from intermodel.records.passport import Source, checks_of, compared, passport, sources
 from intermodel.records.predicates import DISCLOSURE, LINEAGE, WHAT
-from intermodel.records.record import Held, Record, Said, compose, identity, read_statement
+from intermodel.records.record import Held, Record, identity
+from intermodel.records.said import Said, read_statement
 
 KEY = "c" * 64
 VENDOR = {"told_by": "OpenAI", "url": "https://arxiv.org/abs/2303.08774"}

@@ -16,7 +16,7 @@ from intermodel.core.statements import Statement, Subject
 from intermodel.engines import Library
 from intermodel.engines.library import SHIPPED, SHIPPED_FILE
 from intermodel.ledger import Ledger, open_ledger, verify
-from intermodel.records import store
+from intermodel.records import listed, store
 from intermodel.records.catalogue import Catalogue, Query
 from intermodel.records.facts import Kind
 from intermodel.records.predicates import DISCLOSURE, LINEAGE, WHAT
@@ -152,12 +152,13 @@ async def test_a_broken_card_is_kept_and_says_so(records: Records) -> None:
     assert record.problems or record.card.problem
 
 
-async def test_statements_of_others_and_broken_ones_are_shown(records: Records) -> None:
+async def test_statements_of_other_kinds_are_shown_and_broken_ones_refused(records: Records) -> None:
     subject = Subject("thing", identity("thing"))
     await records.ledger.record(Statement((subject,), "https://example.org/scan/v1", {"clean": True}))
-    await records.ledger.record(Statement((subject,), WHAT, {"facts": {"colour": "red"}}))
+    with pytest.raises(Invalid, match="'colour' was unexpected"):
+        await records.ledger.record(Statement((subject,), WHAT, {"facts": {"colour": "red"}}))
     record = await records.of("thing")
-    assert [(one.known, bool(one.problem)) for one in record.statements] == [(True, True), (False, False)]
+    assert [(one.known, one.problem, one.says) for one in record.statements] == [(False, "", "")]
     assert record.what.kind is None
 
 
@@ -321,7 +322,7 @@ async def test_what_cannot_be_graded_is_not_recorded_and_stops_nobody(
 ) -> None:
     bad = await held_model(records, tmp_path / "bad", "---\nlicense: bad\n---\n")
     good = await held_model(records, tmp_path / "good", "---\nlicense: mit\n---\n")
-    known = store.entry_of
+    known = listed.entry_of
 
     def entry_of(record: Any, today: Any) -> Any:
         if record.licence and record.licence.value == "bad":
@@ -342,5 +343,5 @@ async def test_what_cannot_be_graded_is_not_recorded_and_stops_nobody(
 def test_the_summary_of_a_hostile_card_takes_no_time(sign: str) -> None:
     text = "---\n" + sign * (1_000_000 // len(sign))
     began = time.perf_counter()
-    store._summary(Record("a", identity("a"), card=CardText(text, "", "card:README.md")))
+    listed._summary(Record("a", identity("a"), card=CardText(text, "", "card:README.md")))
     assert time.perf_counter() - began < 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ def test_a_closed_service_as_its_vendor_tells() -> None:
             "told_by": "OpenAI",
             "url": "https://arxiv.org/abs/2303.08774",
             "maker": "OpenAI",
-            "date": date(2023, 3, 14),
+            "date": "2023-03-14",
             "terms": "openai-terms-2023-03",
             "licence": "unknown",
             "what": {"kind": "service"},

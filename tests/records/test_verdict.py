@@ -133,7 +133,7 @@ def test_distillation_goes_by_what_the_teacher_says(teacher: str | None, strict:
 def test_the_name_goes_along_with_the_outputs_of_llama_3_1() -> None:
     found = upon("llama3.1", How.DISTIL)
     assert [duty.kind for duty in found.duties] == ["naming"]
-    assert '"Llama"' in found.duties[0].words
+    assert "“Llama”" in found.duties[0].words
 
 
 def test_outputs_inside_training_data_bind_strictly_only() -> None:
@@ -425,3 +425,96 @@ def test_every_reason_cites_its_source() -> None:
         for reason in (reason for one in found for reason in one.reasons):
             assert reason.source
             assert reason.words
+
+
+def test_a_duty_is_a_sentence_with_its_section_and_who_must_heed_it() -> None:
+    owed = {duty.words: duty for duty in alone("apache-2.0").duties}
+    changed = owed["Say clearly that you changed it, in the files that you changed."]
+    assert (changed.when, changed.section) == ("modify", "Apache License 2.0, section 4")
+    assert changed.document()["code"] == "keep-notices + copy of licence + state changes"
+
+
+def test_a_section_that_nobody_compared_says_so() -> None:
+    found = alone("lgpl-2.1")
+    assert {duty.section for duty in found.duties} == {"GNU LGPL v2.1, sections 2, 4, 6 (sections not checked)"}
+    assert "(sections not checked)" in found.reasons[0].words
+
+
+# What is shipped beside it
+
+
+def shipping(part: str | None, purpose: str, own: str = "mit", **more: Node) -> Verdict:
+    """Something under `own` that comes with a part under `part`."""
+    graph = of(Node("it", licence=own), Node("part", licence=part), edges=(("part", "it", How.BUNDLES),))
+    return verdict(graph, "it", purpose)
+
+
+@pytest.mark.parametrize("purpose", [each for each in Purpose if each is not Purpose.REDISTRIBUTE])
+@pytest.mark.parametrize("part", ["cc-by-nc-nd-4.0", "unspecified", None])
+def test_a_part_beside_it_does_not_bind_its_use(purpose: Purpose, part: str | None) -> None:
+    found = shipping(part, purpose)
+    assert pair(found) == pair(alone("mit", purpose))
+    assert found.duties == alone("mit", purpose).duties
+
+
+def test_a_part_that_stands_against_a_use_warns() -> None:
+    found = shipping("cc-by-nc-4.0", "commercial")
+    assert len(found.warnings) == 1
+    assert found.warnings[0].startswith("beside it ships part: CC BY-NC 4.0")
+    assert found.warnings[0].endswith("commercial use is not allowed")
+    assert shipping("apache-2.0", "commercial").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("part", "outcome"), [("mit", DUTIES), ("cc-by-nc-4.0", DUTIES), ("unspecified", REFUSE), (None, UNKNOWN)]
+)
+def test_a_part_beside_it_binds_who_hands_the_whole_on(part: str | None, outcome: Outcome) -> None:
+    assert pair(shipping(part, "redistribute")) == (outcome, outcome)
+    assert pair(shipping(part, "redistribute", own="cc0-1.0")) == (outcome, outcome)
+
+
+def test_its_duties_are_those_of_the_whole_when_it_is_handed_on() -> None:
+    found = shipping("apache-2.0", "redistribute", own="cc0-1.0")
+    assert {duty.node for duty in found.duties} == {"part"}
+    assert {duty.when for duty in found.duties} == {"redistribute"}
+    assert all(duty.words.startswith("As to part, which ships beside it: ") for duty in found.duties)
+
+
+def test_side_by_side_is_no_conflict_and_no_flag() -> None:
+    inside = verdict(
+        of(Node("it", licence="gpl-3.0"), Node("part", licence="cc-by-nc-4.0"), edges=(("part", "it", How.COPY),)),
+        "it",
+        "redistribute",
+    )
+    beside = shipping("cc-by-nc-4.0", "redistribute", own="gpl-3.0")
+    assert inside.conflicts
+    assert inside.strict.outcome is REFUSE
+    assert (beside.conflicts, beside.flags, beside.strict.outcome) == ((), (), DUTIES)
+
+
+def test_a_conflict_inside_a_part_counts_for_who_hands_it_on() -> None:
+    graph = of(
+        Node("it", licence="mit"), Node("part", licence="gpl-3.0"), Node("base", licence="cc-by-nc-4.0"),
+        edges=(("part", "it", How.BUNDLES), ("base", "part", How.FINE_TUNE)),
+    )  # fmt: skip
+    found = verdict(graph, "it", "redistribute")
+    assert found.strict.outcome is REFUSE
+    assert found.conflicts
+    way = next(reason for reason in found.reasons if reason.node == "base").way
+    assert [step.how for step in way] == ["bundles", "fine-tune"]
+    assert pair(verdict(graph, "it", "commercial")) == (DUTIES, DUTIES)
+
+
+def test_what_a_base_ships_with_comes_along_and_what_is_called_ships_nothing() -> None:
+    nodes = (Node("it", licence="mit"), Node("base", licence="mit"), Node("part", licence="unspecified"))
+    for how, outcome in ((How.QUANTISE, REFUSE), (How.USES, DUTIES), (How.TRAINED_ON, DUTIES)):
+        graph = of(*nodes, edges=(("base", "it", how), ("part", "base", How.BUNDLES)))
+        assert verdict(graph, "it", "redistribute").strict.outcome is outcome
+
+
+def test_parts_that_bundle_each_other_end() -> None:
+    graph = of(
+        Node("it", licence="mit"), Node("part", licence="mit"),
+        edges=(("part", "it", How.BUNDLES), ("it", "part", How.BUNDLES), ("part", "part", How.BUNDLES)),
+    )  # fmt: skip
+    assert pair(verdict(graph, "it", "redistribute")) == (DUTIES, DUTIES)

@@ -64,10 +64,17 @@ def test_for_people(file: Path) -> None:
     done = ran("--lineage", file, "--of", "it[red]")
     assert done.exit_code == 0
     for words in (
-        "it[red]: commercial", "strict: refuse (licence-text)", "weights are a derivative of base",
-        "LLaMA License Agreement, 1a, 2a.i", "it[red] ← fine-tune ← base", "duties", "flags", "Not legal advice.",
+        "it[red]: may I use it commercially?", "Strictly read: no. This rests on the text of a licence.",
+        "Weights are a derivative of base", "LLaMA License Agreement, sections 1a, 2a.i", "it[red] ← fine-tune ← base",
+        "What must I then do?", "If you pass on copies", "It promises more than it may", "Not legal advice.",
     ):  # fmt: skip
         assert words in done.stdout
+
+
+def test_no_code_reaches_people(file: Path) -> None:
+    said = ran("--lineage", file, "--purpose", "redistribute").stdout
+    for code in ("keep-notices", "notice_file", "licence-text", "allow-with-duties", "credit + state changes"):
+        assert code not in said
 
 
 def test_what_is_wrong(file: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from intermodel.storage import Database
+from tests.made import REALLY_OPEN
 
 
 def _binaries() -> Path | None:
@@ -50,6 +51,12 @@ def _served(binaries: Path, folder: Path) -> Iterator[str]:
         yield f"postgresql://tester@/postgres?host={folder}"
     finally:
         command(str(binaries / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+
+
+@pytest.fixture(autouse=True)
+def _as_a_node_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here databases are migrated, not copied."""
+    monkeypatch.setattr(Database, "open", REALLY_OPEN)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -50,6 +50,16 @@ def test_migration_files_are_named_after_their_revisions() -> None:
     assert max(found) == scripts().get_current_head()
 
 
+async def test_a_snapshot_is_of_one_moment(database: Database) -> None:
+    async with database.snapshot() as reading:
+        for number in range(3):
+            assert (await reading.execute(select(func.count()).select_from(tokens))).scalar_one() == 0
+            async with database.begin() as db:
+                await db.execute(insert(tokens).values(row(number)))
+    async with database.snapshot() as reading:
+        assert (await reading.execute(select(func.count()).select_from(tokens))).scalar_one() == 3
+
+
 async def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
     async def fail_half_way() -> None:
         async with database.begin() as db:

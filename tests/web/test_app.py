@@ -104,7 +104,7 @@ def test_a_million_mistakes_are_one(server: Running) -> None:
     began = time.monotonic()
     response = post(server, {"model": "echo", "messages": [0] * 1_000_000})
     assert (response.status_code, response.json()["error"]["param"]) == (400, "messages.0")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_completions_and_embeddings_are_checked_too(server: Running) -> None:

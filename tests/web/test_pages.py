@@ -352,6 +352,7 @@ def test_numbers_and_code_are_written_for_people() -> None:
 # The snippets, run as they are printed
 
 
+@pytest.mark.slow
 def test_the_snippets_work(server: Running, tmp_path: Path) -> None:
     environ = os.environ | {
         "INTERMODEL_TOKEN": server.token,

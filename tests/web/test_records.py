@@ -167,6 +167,17 @@ def test_a_broken_card_is_told_and_breaks_nothing(node: Running) -> None:
 # The pages
 
 
+def test_a_misspelt_search_leads_to_the_right_one(node: Running) -> None:
+    assert api(node, "GET", "/records?q=vicunna").json()["missing"][0]["instead"][0]["value"] == "vicuna"
+    text = page(node, "/records?q=Vicunna&kind=weights").text
+    assert (
+        'No record has the word <strong>vicunna</strong>. Did you mean <a href="/records?q=vicuna&amp;kind=weights">'
+        in text
+    )
+    assert "vicuna</a> (1 record)?" in text
+    assert "word <strong>zzyzx</strong>." in page(node, "/records?q=zzyzx").text
+
+
 def test_a_passport_answers_all_questions(node: Running) -> None:
     text = page(node, "/records/vicuna").text
     for question in (
@@ -240,3 +251,49 @@ def test_only_who_is_signed_in_sees_records(node: Running) -> None:
     answer = httpx2.get(f"{node.url}/records/vicuna", headers=HTML)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/signin")
+
+
+def test_duties_are_sentences_by_who_must_heed_them(node: Running) -> None:
+    text = page(node, f"/records/{PEBBLE}").text
+    assert "If you pass on copies" in text
+    assert "Keep the copyright and licence notices with every copy." in text
+    assert "Apache License 2.0, section 4" in text
+    assert "keep-notices" not in text
+
+
+def test_what_the_law_may_ask_says_what_would_settle_it(node: Running) -> None:
+    text = page(node, f"/records/{PEBBLE}").text
+    assert "These may apply" in text
+    assert "It has 1,262,976 parameters" in text
+    assert "settles it" in text
+
+
+def test_a_card_is_set_as_a_page_and_its_text_is_beside_it(node: Running) -> None:
+    card = "---\nlicense: mit\n---\n# Carded\n\n**Bold** ![plot](https://a.example/x.png) <script>alert(1)</script>\n"
+    assert api(node, "PUT", "/records/carded", {"card": card}).status_code == 200
+    text = page(node, "/records/carded").text
+    assert "<h4>Carded</h4>" in text
+    assert "<strong>Bold</strong>" in text
+    assert "# Carded" in text, "as it came"
+    assert "None of its headings is one that is looked for here" in text
+    assert "<script>alert" not in text
+    assert "<img src=" not in text.partition("<main")[2]
+
+
+def test_a_part_beside_it_is_told_as_one(node: Running) -> None:
+    told = {
+        "licence": "mit",
+        "lineage": {
+            "nodes": [{"id": "guard", "licence": "cc-by-nc-4.0"}],
+            "edges": [{"parent": "guard", "how": "bundles"}],
+        },
+    }
+    assert api(node, "PUT", "/records/guarded", told).status_code == 200
+    verdict = api(node, "GET", "/records/guarded/verdict?purpose=commercial").json()
+    assert verdict["strict"]["outcome"] == "allow-with-duties"
+    assert verdict["warnings"]
+    text = page(node, "/records/guarded").text
+    assert "ships with" in text
+    assert "As to guard, which ships beside it:" in text
+    assert api(node, "GET", "/records/guarded/bom").status_code == 200
+    assert '"contains"' in api(node, "GET", "/records/guarded/bom?format=spdx3").text

@@ -254,10 +254,6 @@ class RateLimits:
         self._limits = dict(limits)
         self._bound.clear()
 
-    def largest(self, payer: Payer) -> int | None:
-        """The most tokens with which a call of the payer can ever be admitted; None: any number."""
-        return min((window.tpm for window in self._binding(payer) if window.tpm is not None), default=None)
-
     async def admit(self, payer: Payer, tokens: int) -> Admission:
         """Count a call of the payer that may use so many tokens.
 

@@ -21,7 +21,7 @@ from intermodel.storage.tables import receipts, receipts_unsealed
 
 SEAL_S = 5.0
 """How long a receipt waits for the ledger, about."""
-NOTES = 256
+NOTES = 32
 """Most notes that one entry of the ledger covers."""
 _AT_ONCE = 1000
 _ID = 26

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,8 @@ from intermodel.cli.running import check_database
 from intermodel.core import Digest, Invalid
 from intermodel.ledger import Entry, Ledger, open_ledger, reading
 from intermodel.ledger.keys import CommandSigner
+from intermodel.ledger.note import Checkpoint
+from intermodel.ledger.standing import Outside, outside
 from intermodel.settings import Settings
 from intermodel.settings.load import ledger_passphrase
 from intermodel.storage import Database, DataFolder
@@ -183,6 +186,68 @@ def keys(data: Data = None, config: Config = None, as_json: Json = False) -> Non
         revoked = f", [red]revoked from entry {one['revoked_from']} on[/]" if one["revoked_from"] is not None else ""
         out.print(f"from entry {one['from']} to {until}{revoked}:")
         out.print(f"  {one['verifier']}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def status(data: Data = None, config: Config = None, as_json: Json = False) -> None:
+    """Show how this ledger stands with others: who cosigned it, which are followed or cosigned here, and any fork.
+
+    Exit code 1 where a ledger contradicts itself.
+
+    Example: `intermodel ledger status`
+    """
+    settings = read_settings(data, config)
+    folder = DataFolder(settings.data).path
+    ledger, found = reading(folder), outside(folder, settings.ledger)
+    cosigned = ledger.cosigned()
+    document = {
+        "origin": ledger.origin,
+        "size": ledger.log.size,
+        "verifier": f"{ledger.verifier}",
+        "cosigned_size": Checkpoint.parse(cosigned.text).size if cosigned else 0,
+        "witnesses": {name: asdict(one) for name, one in found.witnesses.items()},
+        "followed": {name: asdict(one) for name, one in found.followed.items()},
+        "witness": f"{found.verifier}" if found.verifier else None,
+        "witness_for": {one.head.origin: one.head.size for one in found.cosigned},
+        "contradictions": [
+            {
+                "origin": one.other.head.origin,
+                "proven": one.proven,
+                "notes": [one.before.note.decode(), one.other.note.decode()],
+            }
+            for one in found.contradictions
+        ],
+    }
+    if as_json:
+        print_json(document)
+    else:
+        _print_status(document, found)
+    if any(one.proven for one in found.contradictions) or any(one.fork for one in found.witnesses.values()):
+        raise typer.Exit(1)
+
+
+def _print_status(document: dict[str, Any], found: Outside) -> None:
+    out.print(f"[bold]{plain(document['origin'])}[/]: {document['size']} entries, {document['cosigned_size']} cosigned")
+    for title, standings in (
+        ("Witnesses that are asked", found.witnesses),
+        ("Ledgers that are followed", found.followed),
+    ):
+        if standings:
+            table = Table("name", "entries", "last well", "trouble", box=None, title=title, title_justify="left")
+            for name, one in standings.items():
+                when = _when(one.at) if one.at else "never"
+                table.add_row(cell(name.partition("+")[0]), str(one.size), when, cell(one.trouble))
+            out.print(table)
+    if found.verifier:
+        out.print("This node is a witness. Others need its key:")
+        out.print(f"  {found.verifier}", markup=False, soft_wrap=True)
+        for seen in found.cosigned:
+            out.print(f"  {seen.head.size} entries of {plain(seen.head.origin)}", markup=False)
+    for fork in found.contradictions:
+        may = "contradicts itself" if fork.proven else "may contradict itself"
+        out.print(
+            f"[red]The ledger {plain(fork.other.head.origin)} {may}:[/] {plain(str(fork))}: {plain(str(fork.path))}"
+        )
 
 
 @app.command()

@@ -19,6 +19,7 @@ VERBS = {
     "show": "show", "search": "search", "verdict": "verdict", "grade": "grade", "card": "app", "bom": "app",
     "records": "app", "ledger": "app", "verify": "verify",
     "deployments": "app", "routes": "app", "budgets": "app", "receipts": "app", "tokens": "app",
+    "write": "write",
     "doctor": "doctor", "version": "version",
 }  # fmt: skip
 """Verbs, in the order of the help, each in the file of its name; and what of that file it is. A file is imported only

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
-import yaml
 
 from intermodel.cli.node import Url, named, reached
 from intermodel.cli.output import Config, Data, Json, SaveTo, cell, out, print_json, read_settings, save
 from intermodel.core import Invalid
+from intermodel.records import lineage_file, yamltext
 from intermodel.records.told import Told, graph_told
 
 app = typer.Typer(help="Record what is told of models, data and services, in the node that runs.", no_args_is_help=True)
 LARGEST = 4 * 1024**2
-MOST_DEPTH = 64
-MOST_VALUES = 500_000
+LARGEST_TAKEN = 16 * 1024**2
+_HINT = "docs/record/record.md shows such a file."
 
 Address = Annotated[str, typer.Argument(help="Address of a model, data set or service.")]
 
@@ -68,6 +69,33 @@ def put(
 
 
 @app.command()
+def take(
+    file: Annotated[Path, typer.Argument(help="A bundle or a DSSE envelope; - reads standard input.", allow_dash=True)],
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Take over what others signed about models, from those whom this node trusts (`records.trusted_signers`).
+
+    Their bytes and signatures enter the ledger as they are, and count as their word beside this node's own.
+
+    Example: `intermodel records take vicuna.bundle.json`
+    """
+    try:
+        document = orjson.loads(_read(file, LARGEST_TAKEN))
+    except orjson.JSONDecodeError as error:
+        raise Invalid(f"{file} is no JSON: {error}.", hint="Give a bundle or a DSSE envelope.") from None
+    with reached(read_settings(data, config), url) as node:
+        made = node.post("/records", document)
+    if as_json:
+        print_json(made)
+        return
+    told = ", ".join(str(entry["index"]) for entry in made["entries"])
+    out.print(cell(f"Entered as {told}." if told else "All of it was there already."), soft_wrap=True)
+
+
+@app.command()
 def sign(address: Address, data: Data = None, config: Config = None, url: Url = None, as_json: Json = False) -> None:
     """Sign what the node reads of a model that it holds: the facts in its file, and its card.
 
@@ -107,16 +135,18 @@ def bundle(
         save(node.get(f"{named('records', address)}/bundle"), to)
 
 
-def _documents(document: Any, address: str | None) -> dict[str, dict[str, Any]]:
+def _documents(text: str, address: str | None) -> dict[str, dict[str, Any]]:
     """What is to be told, by address."""
+    document = yamltext.read(text, "file of what is told", _HINT)
     if not isinstance(document, Mapping):
-        raise Invalid("The file holds no mapping of fields.", hint="docs/record.md shows one.")
+        raise Invalid("The file holds no mapping of fields.", hint=_HINT)
     if "nodes" in document and "edges" in document:
-        return {name: _written(told) for name, told in graph_told(document).items()}
+        lineage = yamltext.read(text, "lineage", lineage_file.HINT, numbers=False)  # there, `1.10` is a name
+        return {name: _written(told) for name, told in graph_told(lineage).items()}
     name = address or document.get("address")
     if not isinstance(name, str) or not name:
         raise Invalid("The file does not say of which thing it tells.", hint="Write 'address:' in it, or give --as.")
-    return {name: {key: _plain(value) for key, value in document.items() if key != "address" and value is not None}}
+    return {name: {key: value for key, value in document.items() if key != "address" and value is not None}}
 
 
 def _written(told: Told) -> dict[str, Any]:
@@ -124,49 +154,14 @@ def _written(told: Told) -> dict[str, Any]:
     return {key: value for key, value in document.items() if value}
 
 
-def _plain(value: Any, depth: int = 0, left: Iterator[int] | None = None) -> Any:
-    """YAML reads `2023-03-14` as a day, which JSON does not have; and its aliases may name themselves, or multiply."""
-    left = iter(range(MOST_VALUES)) if left is None else left
-    if depth > MOST_DEPTH or next(left, None) is None:
-        raise Invalid(
-            f"A value in the file is nested deeper than {MOST_DEPTH}, or made of more than {MOST_VALUES:,} values.",
-            hint="Write it out without aliases (`*name`), and leave out what is not needed.",
-        )
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one, depth + 1, left) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one, depth + 1, left) for one in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value
+def _read(file: Path, most: int = LARGEST) -> str:
+    return sys.stdin.read(most + 1) if str(file) == "-" else _text(file, most)
 
 
-def _read(file: Path) -> Any:
-    text = sys.stdin.read(LARGEST + 1) if str(file) == "-" else _text(file)
+def _text(file: Path, most: int = LARGEST) -> str:
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        raise Invalid(f"{file} is neither YAML nor JSON{where}.", hint="Mend it, and try again.") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML's libraries take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key.value, str):
-                line = key.start_mark.line + 1
-                raise Invalid(f"'{key.value[:100]}' is there twice, in line {line}.", hint="Keep one of them.")
-            if isinstance(key.value, str):
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _text(file: Path) -> str:
-    try:
-        if file.stat().st_size > LARGEST:
-            raise Invalid(f"{file} is larger than {LARGEST // 1024**2} MiB.", hint="Leave out what is not needed.")
+        if file.stat().st_size > most:
+            raise Invalid(f"{file} is larger than {most // 1024**2} MiB.", hint="Leave out what is not needed.")
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None

@@ -63,6 +63,8 @@ def show(found: dict[str, Any], chosen: frozenset[str] = frozenset()) -> None:
     """Print an answer of the catalogue; the facets that were `chosen` are not offered again."""
     if not found["data"]:
         out.print("Nothing was found. Fewer words or options find more.")
+        for missing in found["missing"]:
+            out.print(Text(_unheard(missing)))
         return
     table = Table("address", "task", "size", "commercial use", "openness", "tier", box=None)
     for one in found["data"]:
@@ -80,6 +82,13 @@ def show(found: dict[str, Any], chosen: frozenset[str] = frozenset()) -> None:
         if name not in chosen and len(counts) > 1:
             told = ", ".join(f"{plain(c['value'])} {_number(c)}" for c in counts[:_SHOWN])
             out.print(Text(f"{name:<10}{told}{', ...' if len(counts) > _SHOWN else ''}", "dim"))
+
+
+def _unheard(missing: dict[str, Any]) -> str:
+    """That nothing has a word, and which words like it things have."""
+    told = [f"{plain(c['value'])} ({c['count']:,} record{'' if c['count'] == 1 else 's'})" for c in missing["instead"]]
+    asked = f" Did you mean {' or '.join(filter(None, (', '.join(told[:-1]), told[-1])))}?" if told else ""
+    return f"No record has the word '{plain(missing['word'])}'.{asked}"
 
 
 def _billions(parameters: int | None) -> str:

@@ -12,17 +12,11 @@ from rich.text import Text
 
 from intermodel.cli.node import Url, named, reached
 from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
+from intermodel.records.picture import WORDS
+from intermodel.records.verdict.words import ANSWERS, PURPOSES, of_allowed, once, owed, sentence
 
-PURPOSES = {
-    "commercial": "use it commercially",
-    "research": "use it for research",
-    "redistribute": "hand it on",
-    "modify": "change it",
-    "train_on_outputs": "train other models on its output",
-    "serve": "serve it to others",
-}
+_WAYS = {how.value: words for how, words in WORDS.items()}
 _COLOURS = {"allow": "green", "allow-with-duties": "green", "refuse": "red", "unknown": "yellow"}
-_ANSWERS = {"allow": "yes", "allow-with-duties": "yes, with duties", "refuse": "no", "unknown": "not known"}
 
 
 def show(
@@ -97,7 +91,9 @@ def _made_from(passport: Mapping[str, Any]) -> None:
     _title("From what was it made?")
     table = Table(box=None, show_header=False, pad_edge=False)
     for edge in passport["made_from"]:
-        step = Text.assemble(cell(edge["child"]), cell(f"  {edge['how']}  ", "cyan"), cell(edge["parent"]))
+        step = Text.assemble(
+            cell(edge["child"]), cell(f"  {_WAYS.get(edge['how'], edge['how'])}  ", "cyan"), cell(edge["parent"])
+        )
         table.add_row("", step, cell(_source(edge["sources"]), "dim"))
     out.print(table if table.row_count else "  Nobody says.")
 
@@ -123,36 +119,33 @@ def _may(passport: Mapping[str, Any], *, full: bool) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for verdict in passport["verdicts"]:
         strict, lenient = verdict["strict"]["outcome"], verdict["lenient"]["outcome"]
-        answer = Text(_ANSWERS.get(strict, strict), _COLOURS.get(strict, ""))
+        answer = Text(ANSWERS.get(strict, strict), _COLOURS.get(strict, ""))
         if lenient != strict:
-            answer.append(f" (leniently read: {_ANSWERS.get(lenient, lenient)})", "yellow")
+            answer.append(f" (leniently read: {ANSWERS.get(lenient, lenient)})", "yellow")
         reasons = _reasons(verdict)
         told = reasons if full else reasons[:1]
         table.add_row("", cell(f"{PURPOSES.get(verdict['purpose'], verdict['purpose'])}?"), answer)
         for reason in told:
             table.add_row("", "", cell(reason, "dim"))
     out.print(table)
-    for flag in dict.fromkeys(flag["words"] for verdict in passport["verdicts"] for flag in verdict["flags"]):
-        out.print(cell(f"  {flag}", "yellow"), soft_wrap=True)
+    for said in (*once(passport["verdicts"], "flags"), *once(passport["verdicts"], "conflicts")):
+        out.print(cell(f"  {said}", "yellow"), soft_wrap=True)
 
 
 def _reasons(verdict: Mapping[str, Any]) -> list[str]:
-    return list(dict.fromkeys(one["words"] for one in (*verdict["strict"]["reasons"], *verdict["lenient"]["reasons"])))
+    reasons = (*verdict["strict"]["reasons"], *verdict["lenient"]["reasons"])
+    return list(dict.fromkeys(sentence(one["words"]) for one in reasons))
 
 
 def _must(passport: Mapping[str, Any]) -> None:
-    duties: dict[str, list[str]] = {}
-    for verdict in passport["verdicts"]:
-        readings = (verdict["strict"], verdict["lenient"])
-        allowed = next((reading for reading in readings if reading["outcome"] != "refuse"), {"duties": ()})
-        for duty in allowed["duties"]:
-            of = duties.setdefault(f"{duty['kind']}: {duty['words']}", [])
-            if duty["node"] not in of:
-                of.append(duty["node"])
-    if duties:
+    groups = owed(of_allowed(passport["verdicts"]))
+    if groups:
         _title("What must I then do?")
-        for words, of in duties.items():
-            out.print(Text.assemble("  ", cell(words), cell(f"  ({', '.join(of)})", "dim")), soft_wrap=True)
+    for group in groups:
+        out.print(f"  {group.title}:")
+        for due in group.dues:
+            of = cell(f"  ({'; '.join(due.sources)})", "dim")
+            out.print(Text.assemble("  - ", cell(due.words), of), soft_wrap=True)
 
 
 def _who(passport: Mapping[str, Any]) -> None:
@@ -161,12 +154,20 @@ def _who(passport: Mapping[str, Any]) -> None:
         mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}[check["holds"]]
         out.print(f"  {mark}", cell(check["what"]), cell(check["how"], "dim"), soft_wrap=True)
     for said in passport["record"]["statements"]:
-        told = said["told_by"] or "this node's own word"
-        kind = said["predicate_type"].removeprefix("urn:intermodel:")
-        state = " superseded" if said["superseded"] else " not read" if said["problem"] else ""
+        kind = said["predicate_type"].removeprefix("urn:intermodel:").removesuffix(":v1")
+        state = (
+            " superseded"
+            if said["superseded"]
+            else " not read"
+            if said["problem"]
+            else " does not count"
+            if said["stranger"]
+            else ""
+        )
         out.print(
             Text.assemble(
-                cell(f"  statement {said['index']}: {kind}, {told}{state}"), cell(f", key {said['signer'][:16]}", "dim")
+                cell(f"  statement {said['index']}: {kind}, {said['whose']}{state}"),
+                cell(f", key {said['signer'][:16]}", "dim"),
             ),
             soft_wrap=True,
         )

@@ -18,6 +18,7 @@ from intermodel.records.lineage import Graph
 from intermodel.records.lineage_file import parse
 from intermodel.records.verdict import Purpose, place_of, purpose_of
 from intermodel.records.verdict import verdict as decide
+from intermodel.records.verdict.words import ANSWERS, PURPOSES, Group, owed, rests_on, sentence
 
 Address = Annotated[str | None, typer.Argument(help="Address of a model; needs a node that runs.", show_default=False)]
 For = Annotated[str, typer.Option("--purpose", help=f"One of: {', '.join(Purpose)}.")]
@@ -97,27 +98,36 @@ def _named(graph: Graph, of: str | None) -> list[str]:
 
 def show(told: Mapping[str, Any]) -> None:
     """A verdict as a tree: both readings, what decided them, and what follows."""
-    asked = f"{told['purpose'].replace('_', ' ')}{' in ' + told['place'] if told['place'] else ''}"
-    tree = Tree(cell(f"{told['name']}: {asked}{' on ' + told['on'] if told['on'] else ''}", "bold"))
-    for reading in ("strict", "lenient"):
+    where = f" in {told['place']}" if told["place"] else ""
+    when = f" on {told['on']}" if told["on"] else ""
+    tree = Tree(cell(f"{told['name']}: may I {PURPOSES[told['purpose']]}{where}{when}?", "bold"))
+    for reading, title in (("strict", "Strictly read"), ("lenient", "Leniently read")):
         finding = told[reading]
-        certainty = f" ({', '.join(finding['certainty'])})" if finding["certainty"] else ""
-        branch = tree.add(cell(f"{reading}: {finding['outcome']}{certainty}", _STYLES[finding["outcome"]]))
+        grounds = rests_on(finding["certainty"])
+        answer = f"{title}: {ANSWERS[finding['outcome']]}{f'. This rests on {grounds}.' if grounds else ''}"
+        branch = tree.add(cell(answer, _STYLES[finding["outcome"]]))
         for reason in finding["reasons"]:
-            leaf = branch.add(cell(f"{reason['words']} [{reason['certainty']}]{_also(reason)}"))
+            leaf = branch.add(cell(f"{sentence(reason['words'])}{_also(reason)}"))
             if reason["way"]:
                 leaf.add(cell(_way(reason), "dim"))
-    _branch(
-        tree,
-        "duties",
-        (f"{duty['kind']}: {duty['words']} ({duty['licence']}){_reading(duty)}" for duty in told["duties"]),
-    )
-    _branch(tree, "conflicts", (one["words"] for one in told["conflicts"]))
-    _branch(tree, "flags", (one["words"] for one in told["flags"]))
-    _branch(tree, "warnings", told["warnings"])
-    _branch(tree, "not known", told["unknown"])
+    duties(tree, owed(told["duties"]))
+    _branch(tree, "Licences that cannot both be kept", (sentence(one["words"]) for one in told["conflicts"]))
+    _branch(tree, "It promises more than it may", (sentence(one["words"]) for one in told["flags"]))
+    _branch(tree, "To mind besides", map(sentence, told["warnings"]))
+    _branch(tree, "What is not known", told["unknown"])
     out.print(tree, soft_wrap=False)  # long reasons are wrapped, never cut
     out.print(cell("Not legal advice.", "dim"))
+
+
+def duties(tree: Tree, groups: Iterable[Group]) -> None:
+    """What must be done, by who must do it, each with the licence it comes from."""
+    given = [*groups]
+    if given:
+        branch = tree.add("What must I then do?")
+        for group in given:
+            who = branch.add(cell(group.title))
+            for due in group.dues:
+                who.add(cell(due.words)).add(cell("; ".join(due.sources), "dim"))
 
 
 def _branch(tree: Tree, title: str, lines: Iterable[str]) -> None:
@@ -128,12 +138,8 @@ def _branch(tree: Tree, title: str, lines: Iterable[str]) -> None:
             branch.add(cell(line))
 
 
-def _reading(duty: Mapping[str, Any]) -> str:
-    return "" if duty["lenient"] else ", strictly read"
-
-
 def _also(reason: Mapping[str, Any]) -> str:
-    return f" and {reason['also']} more like it" if reason["also"] else ""
+    return f" And {reason['also']} more like it." if reason["also"] else ""
 
 
 def _way(reason: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -51,7 +52,8 @@ class KnownOfRecords:
 
     async def _read(self, address: str, asked: frozenset[tuple[str, str]], before: _Kept | None) -> Known | None:
         try:
-            return known_of(await self._records.of(address), asked)
+            record = await self._records.of(address)
+            return await asyncio.to_thread(known_of, record, asked)  # it may walk hundreds of ancestors
         except NotFound:
             return None
         except Unavailable as error:

@@ -7,13 +7,13 @@ order `best` goes. People and applications judge through `POST /api/v1/receipts/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import orjson
 
 from intermodel.core import Call, Invalid, Kind, Upstream
 from intermodel.protocols import Chunk, inbound, is_read, outbound
+from intermodel.settings.installed import installed
 
 GROUP = "intermodel.scorers"
 
@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
 def load() -> dict[str, Scorer]:
     """The scorers that are installed, by name."""
-    return {point.name: point.load()() for point in entry_points(group=GROUP)}
+    return {name: point.load()() for name, point in installed(GROUP).items()}
 
 
 class Finished:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import entry_points
 from typing import Protocol
 
 from intermodel.core import Invalid, Refused
 from intermodel.settings import GuardTable
+from intermodel.settings.installed import installed
 
 GROUP = "intermodel.guards"
 
@@ -71,7 +71,7 @@ def load(name: str, settings: GuardTable) -> Guard:
 
     Raises `Invalid` for one that is not installed, and for settings that it does not take.
     """
-    known = {point.name: point for point in entry_points(group=GROUP)}
+    known = installed(GROUP)
     if settings.provider not in known:
         raise Invalid(
             f"Guard '{name}' asks for the provider '{settings.provider}', which is not installed.",

@@ -16,9 +16,10 @@ from sqlalchemy import text
 from intermodel.core import IntermodelError, Invalid, Unavailable
 from intermodel.ledger import merkle, tiles
 from intermodel.ledger import pending as pendings
+from intermodel.ledger.cosigned import COSIGNED, COSIGNED_MOST
 from intermodel.ledger.heads import KEY_ENTRIES, checked_ring, found_heads
 from intermodel.ledger.index import Index, Row
-from intermodel.ledger.ledger import COSIGNED, FOLDER, KEYS, entry_of, row_of
+from intermodel.ledger.ledger import FOLDER, KEYS, entry_of, row_of
 from intermodel.ledger.log import CHECKPOINT, PENDING, opened_for_reading
 from intermodel.ledger.note import Checkpoint, Note, Verifier
 from intermodel.ledger.personal import Personal
@@ -258,7 +259,7 @@ def _signatures(folder: Path) -> Iterator[Damage]:
     path = folder / KEY_ENTRIES
     if path.exists() and path.read_bytes() != b"".join(b"%d\n" % one for one in heads):
         yield Damage(str(path), f"the entries about keys are {heads}", "Delete it: it is made anew.")
-    for name in (CHECKPOINT, COSIGNED):
+    for name in (CHECKPOINT, COSIGNED, COSIGNED_MOST):
         path = folder / name
         try:
             note = Note.parse(path.read_bytes())

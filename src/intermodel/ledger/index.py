@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import Table, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from intermodel.core import NotFound
@@ -15,6 +15,16 @@ from intermodel.storage.tables import ledger_entries, ledger_receipts, ledger_su
 
 _ID_BYTES = 26
 _RECORD = _ID_BYTES + 32
+_AT_ONCE = 500
+"""Values in one query."""
+_PLACES = (
+    select(ledger_subjects.c.digest, ledger_subjects.c.entry)
+    .where(
+        ledger_subjects.c.log == bindparam("log"),
+        ledger_subjects.c.digest.in_(bindparam("digests", expanding=True)),
+    )
+    .order_by(ledger_subjects.c.entry)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,16 @@ class Index:
     async def about(self, digest: str) -> list[int]:
         c = ledger_subjects.c
         return await self._numbers(select(c.entry).where(c.log == self._log, c.digest == digest).order_by("entry"))
+
+    async def places(self, digests: Sequence[str]) -> dict[str, list[int]]:
+        """The entries that speak of each, oldest first; nothing of those of which none speaks."""
+        found: dict[str, list[int]] = {}
+        async with self._database.begin() as db:
+            for low in range(0, len(digests), _AT_ONCE):
+                wanted = {"log": self._log, "digests": digests[low : low + _AT_ONCE]}
+                for digest, entry in await db.execute(_PLACES, wanted):
+                    found.setdefault(digest, []).append(entry)
+        return found
 
     async def of_type(self, predicate_type: str) -> list[int]:
         c = ledger_entries.c

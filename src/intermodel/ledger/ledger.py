@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
 from intermodel.core.statements import Statement, Subject
 from intermodel.ledger import bundle as bundles
+from intermodel.ledger import cosigned as cosignatures
 from intermodel.ledger import dsse, files, keyring, merkle, predicates
 from intermodel.ledger import statement as statements
 from intermodel.ledger.heads import KEY_ENTRIES, hashes_of, is_signed, note_heads, read_keys
@@ -28,10 +29,11 @@ log = logging.getLogger(__name__)
 
 FOLDER = "ledger"
 KEYS = "ledger-keys"
-COSIGNED = "cosigned"
 INDEX_S = 0.2
 """Entries that were recorded within so long are indexed together."""
 _BATCH = 1000
+_BREATH = 32
+"""Proofs that are made in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class Ledger:
         assert self.log.note is not None
         return bytes(self.log.note)
 
+    def cosigned(self) -> Note | None:
+        """The newest checkpoint that a witness cosigned, if it is still one of this ledger."""
+        note = cosignatures.newest(self.log.folder)
+        return note if note is not None and self._holds(note) else None
+
     async def entry(self, index: int) -> Entry:
         """Raises `NotFound`; `Unavailable` where the bytes were changed."""
         return self._recent.get(index) or entry_of(index, self.log.entry(index))
@@ -97,6 +104,16 @@ class Ledger:
     async def about(self, digest: str) -> list[Entry]:
         """All entries that speak of a digest (`sha256:...`), oldest first."""
         return await self._found(lambda index: index.about(digest), lambda row: digest in row.digests)
+
+    async def places(self, digests: Collection[str]) -> dict[str, list[int]]:
+        """Where entries speak of these digests, oldest first; nothing of those of which none speaks."""
+        known, wanted = await self._reach(), list(dict.fromkeys(digests))
+        found = await self._index.places(wanted) if self._index is not None else {}
+        for number in range(known, self.log.size):
+            for digest in row_of(await self.entry(number)).digests:
+                if digest in wanted:
+                    found.setdefault(digest, []).append(number)
+        return found
 
     async def of_type(self, predicate_type: str) -> list[Entry]:
         """All entries with predicates of that type, oldest first."""
@@ -109,7 +126,7 @@ class Ledger:
 
         Raises `NotFound`; `Conflict` where an earlier checkpoint is not of this log: a fork.
         """
-        return bytes(self._bundle(indices, earlier))
+        return bytes(await self._bundle(indices, earlier))
 
     async def receipt_bundle(self, receipt_id: str, receipt: bytes) -> bytes:
         """A receipt, given by its bytes, with all that proves it. Raises `NotFound`; `Conflict` if it was changed."""
@@ -121,7 +138,7 @@ class Ledger:
                 code="receipt_changed",
             )
         proof = merkle.inclusion_proof(place, len(sealed.hashes), _nodes(sealed.hashes))
-        made = self._bundle([sealed.entry], ())
+        made = await self._bundle([sealed.entry], ())
         return bytes(
             bundles.Bundle(
                 made.note, made.keys, made.entries, (),
@@ -234,8 +251,8 @@ class Ledger:
     def cosign(self, note: bytes, lines: Iterable[Line], witnesses: Iterable[Verifier]) -> bytes:
         """Keep witnesses' cosignatures on a checkpoint that this ledger gave out; the note with them.
 
-        Lines of others, and any under the ledger's own key, are left out. Raises `Invalid` where a line is not by the
-        witness that it names, or where none is of the witnesses.
+        Those that are kept of it already stay. Lines of others, and any under the ledger's own key, are left out.
+        Raises `Invalid` where a line is not by the witness that it names, or where none is of the witnesses. Blocks.
         """
         given = Note.parse(note)
         head = Checkpoint.parse(given.text)
@@ -252,11 +269,11 @@ class Ledger:
         if not kept:
             raise Invalid("None of the witnesses that count signed it.", code="bad_signature")
         own_lines = tuple(one for one in given.lines if one.name == self.origin and one.key_id in by_log)
-        cosigned = Note(given.text, own_lines).with_lines(kept)
+        before = cosignatures.merged(self.log.folder, given.text, counting)
+        cosigned = Note(given.text, own_lines).with_lines([*before, *kept])
         if not is_signed(cosigned, head, self.keys):
             raise Invalid("The ledger's own signature is not under it.", code="bad_signature")
-        files.write(self.log.folder / COSIGNED, bytes(cosigned))
-        files.sync([self.log.folder])
+        cosignatures.keep(self.log.folder, cosigned, counting)
         return bytes(cosigned)
 
     async def index(self) -> None:
@@ -327,27 +344,43 @@ class Ledger:
         return self._remember([Entry(index, envelope, said, old.public.id, at)])[0]
 
     def _note_over(self, index: int) -> Note:
-        """The checkpoint under which an entry is proven: the newest that a witness cosigned, if it covers the entry."""
+        """The checkpoint under which an entry is proven: one that witnesses cosigned, if it covers the entry."""
         assert self.log.note is not None
-        with contextlib.suppress(OSError, Invalid):
-            note = Note.parse((self.log.folder / COSIGNED).read_bytes())
-            head = Checkpoint.parse(note.text)
-            if index < head.size <= self.log.size and head.origin == self.origin and is_signed(note, head, self.keys):
+        for note in cosignatures.read(self.log.folder):
+            if self._holds(note) and index < Checkpoint.parse(note.text).size:
                 return note
         return self.log.note
 
-    def _bundle(self, indices: Iterable[int], earlier: Sequence[bytes]) -> bundles.Bundle:
-        wanted = sorted(set(indices))
-        note = self._note_over(max([*wanted, *self._heads]))
-        size = Checkpoint.parse(note.text).size
+    def _holds(self, note: Note) -> bool:
+        """Whether a checkpoint that is kept beside the log is of it, signed, and names all entries about keys."""
+        try:
+            head = Checkpoint.parse(note.text)
+            heads = [number for number in self._heads if number < head.size]
+            return (
+                head.origin == self.origin
+                and 0 < head.size <= self.log.size
+                and is_signed(note, head, self.keys)
+                and keyring.is_whole(hashes_of(self.log, heads), head.extensions) is True
+            )
+        except Invalid:
+            return False
 
-        def proven(index: int) -> bundles.Proven:
-            return bundles.Proven(index, self.log.entry(index), tuple(self.log.inclusion(index, size)))
-
+    async def _bundle(self, indices: Iterable[int], earlier: Sequence[bytes]) -> bundles.Bundle:
+        wanted, heads = sorted(set(indices)), tuple(self._heads)
+        shown = [Checkpoint.parse(Note.parse(one).text) for one in earlier]
+        last = [one.size - 1 for one in shown if one.origin == self.origin and one.size <= self.log.size]
+        note = self._note_over(max([*wanted, *heads, *last]))
+        size, nodes = Checkpoint.parse(note.text).size, self.log.nodes()
+        made: dict[int, bundles.Proven] = {}
+        for count, index in enumerate(dict.fromkeys((*heads, *wanted)), 1):
+            proof = self.log.inclusion(index, size, nodes)
+            made[index] = bundles.Proven(index, self.log.entry(index), tuple(proof))
+            if not count % _BREATH:  # whoever else waits for this thread, a call that streams, is not to wait for all
+                await asyncio.sleep(0)
         return bundles.Bundle(
             bytes(note),
-            tuple(proven(index) for index in self._heads),
-            tuple(proven(index) for index in wanted),
+            tuple(made[index] for index in heads),
+            tuple(made[index] for index in wanted),
             tuple(self._from(one, size) for one in earlier),
         )
 
@@ -362,12 +395,20 @@ class Ledger:
 
     async def _found(self, ask: Callable[[Index], Awaitable[list[int]]], fits: Callable[[Row], bool]) -> list[Entry]:
         """Those that the index names, and those of the ledger's end that it does not have yet."""
-        if self._signer is not None and self._index is not None:
-            await self.index()
-        known = await self._index.size() if self._index is not None else 0
+        known = await self._reach()
         numbers = await ask(self._index) if self._index is not None else []
         tail = [await self.entry(number) for number in range(known, self.log.size)]
         return [await self.entry(number) for number in numbers] + [one for one in tail if fits(row_of(one))]
+
+    async def _reach(self) -> int:
+        """One more than the newest entry that the index has, once it was brought up to the ledger."""
+        if self._index is None:
+            return 0
+        if self._signer is not None:
+            await self.index()
+            if self._indexed is not None:
+                return self._indexed
+        return await self._index.size()
 
     def _remember(self, made: list[Entry]) -> list[Entry]:
         """Keep entries at hand until they are indexed, which is done behind the caller's back."""
@@ -416,6 +457,8 @@ async def open_ledger(
         ring, heads = await asyncio.to_thread(read_keys, log_)
         log_.key_hashes = hashes_of(log_, heads)
         log_.signer = _signer(ring, external, keys)
+        if not _is_listed(log_):
+            await asyncio.to_thread(log_.sign_again)
         opened = Ledger(log_, index, ring, heads, log_.signer, keys, clock)
     except BaseException:
         await log_.close()
@@ -473,6 +516,13 @@ async def _begin(log_: Log, signer: Signer, at: float) -> None:
     envelope = await asyncio.to_thread(dsse.seal, statements.dumped(said, at), [signer])
     log_.key_hashes = ()
     await log_.add([envelope], signer=signer, about_keys=True)
+
+
+def _is_listed(log_: Log) -> bool:
+    """Whether the newest checkpoint names the entries about keys; one of before that was done does not."""
+    assert log_.note is not None
+    assert log_.key_hashes is not None
+    return keyring.is_whole(log_.key_hashes, Checkpoint.parse(log_.note.text).extensions) is True
 
 
 def _signer(ring: Keyring, external: Signer | None, keys: KeyFolder) -> Signer:

@@ -95,11 +95,15 @@ class Log:
     def root(self, size: int) -> bytes:
         return merkle.root(self._within(size), self._node)
 
-    def inclusion(self, index: int, size: int) -> list[bytes]:
-        """The proof that the tree of that size holds the entry. Raises `NotFound`."""
+    def inclusion(self, index: int, size: int, nodes: merkle.Node | None = None) -> list[bytes]:
+        """The proof that the tree of that size holds the entry; made with `nodes()` for many. Raises `NotFound`."""
         if not 0 <= index < self._within(size):
             raise NotFound(f"The tree of size {size} has no entry {index}.", code="entry_not_found")
-        return merkle.inclusion_proof(index, size, self._node)
+        return merkle.inclusion_proof(index, size, nodes or self._node)
+
+    def nodes(self) -> merkle.Node:
+        """The nodes of the tree, each made once: proofs of many entries share most of theirs."""
+        return functools.cache(self._node)
 
     def consistency(self, first: int, second: int) -> list[bytes]:
         """The proof that the tree of the first size is how that of the second began. Raises `Invalid`."""
@@ -194,6 +198,23 @@ class Log:
         self.signer, self.key_hashes = by, keys
         self._apply(leaves, hashes, peaks, note)
         return range(start, peaks.size)
+
+    def sign_again(self) -> None:
+        """Sign and publish the same tree anew, before anything is added: with what checkpoints bind today. Blocks.
+
+        Raises `Unavailable`.
+        """
+        assert self.signer is not None
+        assert self.settled == self._size
+        extensions = () if self.key_hashes is None else (keyring.listed(self.key_hashes),)
+        text = Checkpoint(self.origin, self._size, self._peaks.root(), extensions).text
+        note = signed(text, self.origin, self.signer)
+        try:
+            files.write(self.folder / CHECKPOINT, bytes(note))
+            files.sync([self.folder])
+        except OSError as error:
+            raise _unusable(error) from None
+        self.note = note
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()

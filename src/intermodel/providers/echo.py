@@ -88,7 +88,8 @@ def _script(name: str, deployment: Deployment) -> list[dict[str, Any]]:
         entries = orjson.loads(_path(deployment.script).read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise Invalid(
-            f"The script of deployment '{name}' cannot be read: {error}.", hint="It is a JSON list of answers."
+            f"The script of deployment '{name}' cannot be read: {error}.",
+            hint=f"It is a JSON list of answers, or the name of a script that ships: {_shipped()}.",
         ) from None
     if not isinstance(entries, list) or not all(isinstance(e, str | dict) for e in entries):
         raise Invalid(f"The script of deployment '{name}' is not a list of strings and objects.")
@@ -99,6 +100,10 @@ def _path(script: Path) -> Path:
     """A bare name is a script that ships, unless a file has that name."""
     bare = script.name == str(script) and not script.suffix and not script.is_file()
     return SCRIPTS / f"{script}.json" if bare else script.expanduser()
+
+
+def _shipped() -> str:
+    return ", ".join(f"'{path.stem}'" for path in sorted(SCRIPTS.glob("*.json")))
 
 
 def _texts(name: str, when: Any) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Protocol, runtime_checkable
 
 from intermodel.core import Call, Invalid, Kind
 from intermodel.providers.answer import Answer
 from intermodel.providers.http import Http
 from intermodel.settings import Deployment
+from intermodel.settings.installed import installed
 
 GROUP = "intermodel.providers"
 
@@ -41,7 +41,7 @@ class Factory(Protocol):
 
 def connect(name: str, deployment: Deployment, key: str, http: Http) -> Provider:
     """The provider that a deployment names, found among the entry points `intermodel.providers`."""
-    known = {point.name: point for point in entry_points(group=GROUP)}
+    known = installed(GROUP)
     if deployment.provider not in known:
         raise Invalid(
             f"Deployment '{name}' asks for the provider '{deployment.provider}', which is not installed.",

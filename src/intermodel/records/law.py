@@ -7,7 +7,7 @@ whether a release is free and open source is for its caller to say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -137,7 +137,7 @@ def obligations(
     known = {
         "gpai": gpai, "systemic": systemic, "exempt": exempt, "open_source": open_source,
     }  # fmt: skip
-    items = (_applied(rule, known, compute, day) for rule in RULES if _there(rule, code))
+    items = (_applied(rule, known, what or WhatItIs(), compute, day) for rule in RULES if _there(rule, code))
     return Obligations(gpai, systemic, exempt, tuple(item for item in items if item.applies is not False), day, code)
 
 
@@ -171,7 +171,9 @@ def _there(rule: Rule, place: str) -> bool:
     return not place or not asked or asked == place or (asked == "EU" and place in EU)
 
 
-def _applied(rule: Rule, known: Mapping[str, bool | None], compute: float | None, day: date) -> Obligation:
+def _applied(
+    rule: Rule, known: Mapping[str, bool | None], what: WhatItIs, compute: float | None, day: date
+) -> Obligation:
     met: dict[str, bool | None] = {}
     for name, asked in rule.when.items():
         if name in known:
@@ -189,15 +191,50 @@ def _applied(rule: Rule, known: Mapping[str, bool | None], compute: float | None
     if rule.end is not None and day > rule.end:
         return Obligation(rule, None, f"held until {rule.end}: {rule.status}")
     if applies is None:
-        missing = ", ".join(_MISSING[name] for name, value in met.items() if value is None)
-        return Obligation(rule, None, f"depends on what is not known: {missing}")
+        open_ = {name for name, value in met.items() if value is None}
+        return Obligation(rule, None, " ".join(_open(rule, open_, what, compute, known)))
     return Obligation(rule, True, rule.status)
 
 
-_MISSING = {
-    "gpai": "whether it is a general-purpose model (training compute and modalities)",
-    "systemic": "whether its training took more than 10^25 FLOP",
-    "exempt": "whether the open-source exemption holds",
-    "open_source": "whether it is published as open source",
-    "compute": "its training compute",
-}
+def _open(
+    rule: Rule, missing: set[str], what: WhatItIs, compute: float | None, known: Mapping[str, bool | None]
+) -> Iterator[str]:
+    """What is not known and would decide, what is known of it, and what would settle it."""
+    if compute is None and missing & {"gpai", "systemic", "exempt", "compute"}:
+        threshold = _threshold(rule, missing)
+        yield (
+            f"It depends on whether training took more than {_power(threshold)} FLOP, and no number of FLOP is on "
+            "record; what makers tell in words is not read as one."
+        )
+        yield from _estimate(what, threshold)
+        yield "That number, with that of the model it was made from, settles it."
+    if "gpai" in missing and what.modalities is None:
+        yield "It depends on what comes out of it (text, speech, images), which is not known; its modalities settle it."
+    if missing & {"exempt", "open_source"} and known["open_source"] is None:
+        yield (
+            "It depends on whether it is published as open source, which is not known; public weights and "
+            "architecture, and a licence that is free and open, settle it."
+        )
+
+
+def _threshold(rule: Rule, missing: set[str]) -> float:
+    if "compute" in missing:
+        return float(rule.when["compute_over"])
+    return SYSTEMIC_FLOP if "systemic" in missing or "gpai" not in missing else GPAI_FLOP
+
+
+def _power(value: float) -> str:
+    """A large number as people write it: `10^23`, `1.3 x 10^16`."""
+    digits, _, power = f"{value:.1e}".partition("e+")
+    return f"10^{int(power)}" if digits == "1.0" else f"{digits} x 10^{int(power)}"
+
+
+def _estimate(what: WhatItIs, threshold: float) -> Iterator[str]:
+    """What is known: the size, and what it makes of the threshold by the usual 6 FLOP for a parameter and a token."""
+    if what.parameters and what.parameters.value > 0:
+        size = what.parameters.value
+        tokens = threshold / (6 * size)
+        yield (
+            f"It has {size:,} parameters: at 6 FLOP for each parameter and token, the usual estimate, that would be "
+            f"{_power(tokens) if tokens >= 1e6 else f'{tokens:,.0f}'} tokens of training."
+        )

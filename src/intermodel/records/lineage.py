@@ -32,6 +32,8 @@ class How(StrEnum):
     EVALUATED_ON = "evaluated-on"
     USES = "uses"
     """An application or a service calls a model."""
+    BUNDLES = "bundles"
+    """Shipped beside it in one package, and no part of its weights: a safety classifier, a tokenizer."""
 
 
 @dataclass(frozen=True, slots=True)

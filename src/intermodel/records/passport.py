@@ -220,6 +220,8 @@ def _source(record: Record, piece: str) -> Source:
 def _signed(record: Record, index: int, more: str) -> Source:
     said = record.said(index)
     told = f"told by {said.told_by}" if said and said.told_by else "stated"
+    if said and said.by:
+        told += f", signed by {said.by}"
     words = f"{told} ({more.removeprefix('file:').removeprefix('card:')})" if more else told
     if said is None:
         return Source(f"{words} in a statement about another thing", entry=index)

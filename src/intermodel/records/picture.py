@@ -36,6 +36,7 @@ WORDS = {
     How.PRE_TRAINED_ON: "pre-trained on",
     How.EVALUATED_ON: "evaluated on",
     How.USES: "uses",
+    How.BUNDLES: "ships with",
 }
 """What stands beside an edge, read from the child to its parent."""
 

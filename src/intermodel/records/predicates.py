@@ -1,148 +1,36 @@
-"""What this room's statements say: their predicate types, a JSON schema of each, and their way to values and back.
+"""What this room's statements say: their predicate types, and their way to values and back.
 
 Each predicate is an object with `told_by` and `url` (who says so, where that is not the signer alone) and its own part:
 `what` the facts of `WhatItIs`, `disclosure` a `Disclosure`, `lineage` a `Graph`, `card` the digest of a card's text.
-A predicate that breaks its schema is not read: its statement is kept and shown with the reason.
+Their schemas lie with the ledger (`ledger/predicates/NAME.json`), which takes and gives no statement that breaks one.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from intermodel.core import Invalid
 from intermodel.guards import Action, RuleGuard, Rules, plain
 from intermodel.guards.personal import PERSONAL
 from intermodel.ledger.predicates import uri
-from intermodel.records.disclosure import COMPONENTS, DISCLOSED, Component, Disclosure, Presence, Told
+from intermodel.records.disclosure import Component, Disclosure, Presence, Told
 from intermodel.records.facts import Fact, Kind, WhatItIs
 from intermodel.records.lineage import Edge, Graph, How, Node, Tenure
 
 WHAT, CARD, DISCLOSURE, LINEAGE = uri("what"), uri("card"), uri("disclosure"), uri("lineage")
+COUNTED = frozenset((WHAT, CARD, DISCLOSURE, LINEAGE))
+"""Those of which records are made. The others of ours, a licence, a grade or a verdict that somebody signed, are shown:
+this node comes to its own."""
 
 FACTS = tuple(field.name for field in fields(WhatItIs))
 """The names of everything that a thing may be."""
 
-_MOST = 2000
-"""Characters of a text of which no more is needed; and most entries of a list."""
-
-
-def _object(properties: dict[str, Any], *needed: str) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "properties": properties, "required": list(needed)}
-
-
-_TEXT = {"type": "string", "maxLength": _MOST}
-_NAME = {"type": "string", "minLength": 1, "maxLength": 300}
-_TEXTS = {"type": "array", "items": _NAME, "maxItems": _MOST}
-_COUNT = {"type": "integer", "minimum": 0, "maximum": 10**18}
-_PRESENCE = {"enum": [presence.value for presence in Presence]}
-_MAYBE = {"anyOf": [_TEXT, {"type": "null"}]}
-_TOLD = {"told_by": _TEXT, "url": _TEXT}
-
-_FACTS = dict.fromkeys(FACTS, _NAME) | {
-    "kind": {"enum": [kind.value for kind in Kind]},
-    "parameters": _COUNT,
-    "context_length": _COUNT,
-    "vocabulary": _COUNT,
-    "formats": _TEXTS,
-    "languages": _TEXTS,
-    "modalities": _TEXTS,
-    "chat_template": {"type": "string", "maxLength": 100_000},
-}
-_COMPONENT = _object({"presence": _PRESENCE, "licence": _MAYBE, "url": _TEXT, "note": _TEXT, "source": _TEXT})
-_WORDS = _object({"text": {"type": "string", "maxLength": 20_000}, "source": _TEXT, "presence": _PRESENCE})
-_DISCLOSURE = {
-    "components": _object(dict.fromkeys(COMPONENTS, _COMPONENT)),
-    "told": _object(dict.fromkeys(DISCLOSED, _WORDS)),
-    "licences": _object(dict.fromkeys(("code", "data", "document", "distribution"), _TEXT)),
-    "indicators": {
-        "type": "object",
-        "additionalProperties": {"type": "boolean"},
-        "maxProperties": 500,
-        "propertyNames": _NAME,
-    },
-    "indicator_sources": {
-        "type": "object",
-        "additionalProperties": _TEXT,
-        "maxProperties": 500,
-        "propertyNames": _NAME,
-    },
-    "access": {"type": "object", "additionalProperties": _PRESENCE, "maxProperties": 50, "propertyNames": _NAME},
-}
-_NODE = _object(
-    {
-        "id": _NAME,
-        "kind": {"anyOf": [{"enum": [kind.value for kind in Kind]}, {"type": "null"}]},
-        "licence": _MAYBE,
-        "declared": _MAYBE,
-        "terms": _MAYBE,
-        "digest": {"anyOf": [{"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}, {"type": "null"}]},
-        "history": {
-            "type": "array",
-            "maxItems": 100,
-            "items": _object({"licence": _TEXT, "start": _TEXT, "end": _TEXT}, "licence"),
-        },
-        "announced": _TEXTS,
-        "multimodal": {"type": ["boolean", "null"]},
-    }
-    | dict.fromkeys(("name", "maker", "date", "shipped", "note"), _TEXT),
-    "id",
-)
-_EDGE = _object(
-    {
-        "parent": _NAME,
-        "child": _NAME,
-        "how": {"enum": [how.value for how in How]},
-        "shipped_as": _TEXT,
-        "source": _TEXT,
-    },
-    "parent",
-    "child",
-    "how",
-)
-
-SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    WHAT: _object(_TOLD | {"facts": _object(_FACTS)}, "facts"),
-    CARD: _object(_TOLD | {"digest": {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}, "size": _COUNT}, "digest"),
-    DISCLOSURE: _object(_TOLD | _DISCLOSURE),
-    LINEAGE: _object(
-        _TOLD
-        | {
-            "nodes": {"type": "array", "items": _NODE, "maxItems": _MOST},
-            "edges": {"type": "array", "items": _EDGE, "maxItems": _MOST},
-        },
-        "nodes",
-        "edges",
-    ),
-}
-"""JSON schemas (2020-12) by predicate type."""
-
-
-def check(predicate_type: str, predicate: Any) -> None:
-    """Raise `Invalid`, with the place, for a predicate of one of these types that breaks its schema."""
-    from jsonschema.exceptions import best_match  # slow to import, and only needed where statements are
-
-    error = best_match(_validator(predicate_type).iter_errors(predicate))
-    if error is not None:
-        place = ".".join(str(part) for part in error.absolute_path)
-        raise Invalid(
-            f"'{place[:200]}': {error.message[:300]}." if place else f"{error.message[:300]}.",
-            hint="docs/record.md lists the fields.",
-            param=place[:200] or None,
-        )
-
-
-@functools.cache
-def _validator(predicate_type: str) -> Any:
-    from jsonschema import Draft202012Validator
-
-    return Draft202012Validator(SCHEMAS[predicate_type])
-
 
 def what_of(facts: Mapping[str, Any], source: str) -> WhatItIs:
-    """The facts of a predicate that was checked, each with that source."""
+    """The facts of a predicate, each with that source."""
     return WhatItIs(**{name: Fact(_value(name, value), source) for name, value in facts.items()})
 
 
@@ -153,7 +41,7 @@ def _value(name: str, value: Any) -> Any:
 
 
 def disclosure_of(predicate: Mapping[str, Any], name: str, source: str) -> Disclosure:
-    """The disclosure of a predicate that was checked. `source` comes before what it names as its own."""
+    """The disclosure of a predicate. `source` comes before what it names as its own."""
     return Disclosure(
         name,
         {
@@ -183,7 +71,7 @@ def told_of(one: Mapping[str, Any], source: str) -> Told:
 
 
 def graph_of(predicate: Mapping[str, Any], source: str) -> Graph:
-    """The graph of a predicate that was checked."""
+    """The graph of a predicate."""
     nodes = [_node(one) for one in predicate["nodes"]]
     edges = [
         Edge(
@@ -215,6 +103,12 @@ def what_document(what: WhatItIs) -> dict[str, Any]:
     return {
         name: list(fact.value) if isinstance(fact.value, tuple) else fact.value for name, fact in found.items() if fact
     }
+
+
+def card_named(text: str) -> dict[str, Any]:
+    """A card as a predicate names it."""
+    data = text.encode()
+    return {"digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "size": len(data)}
 
 
 def disclosure_document(disclosure: Disclosure) -> dict[str, Any]:

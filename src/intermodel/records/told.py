@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intermodel.core import Invalid
+from intermodel.ledger.predicates import check
 from intermodel.records import lineage_file
 from intermodel.records.lineage import Graph
-from intermodel.records.predicates import DISCLOSURE, LINEAGE, WHAT, check, graph_document
+from intermodel.records.predicates import CARD, DISCLOSURE, LINEAGE, WHAT, card_named, graph_document, withheld
 
 OWN = ("name", "maker", "date", "licence", "declared", "terms", "shipped", "note")
 """What stands at the thing's own place in its lineage."""
@@ -70,17 +71,22 @@ class Told:
         return {name: value for name, value in (("told_by", self.told_by), ("url", self.url)) if value}
 
     def predicates(self, address: str) -> dict[str, dict[str, Any]]:
-        """What is to be signed, by predicate type; the card's text is kept beside. Raises `Invalid`."""
+        """What is to be signed, by predicate type, each as its schema has it; the card's text is kept beside.
+
+        Mail addresses and telephone numbers are left out. Raises `Invalid`, which names the field at fault.
+        """
         found: dict[str, dict[str, Any]] = {}
         if self.what is not None:
-            found[WHAT] = self.who() | {"facts": {name: _written(value) for name, value in self.what.items()}}
+            found[WHAT] = self.who() | {"facts": dict(self.what)}
         if self.disclosure is not None:
             found[DISCLOSURE] = self.who() | dict(self.disclosure)
         if self.lineage is not None or self.own:
             found[LINEAGE] = self.who() | self._lineage(address)
+        if self.card:
+            found[CARD] = self.who() | card_named(self.card)
         for predicate_type, predicate in found.items():
             check(predicate_type, predicate)
-        return found
+        return {predicate_type: withheld(predicate) for predicate_type, predicate in found.items()}
 
     def _lineage(self, address: str) -> dict[str, Any]:
         given = self.lineage or {}
@@ -125,7 +131,7 @@ def _parents_first(graph: Graph) -> list[str]:
 
 
 def _node(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _written(value) for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _edge(given: Mapping[str, Any], address: str) -> dict[str, Any]:
@@ -144,11 +150,6 @@ def _edge(given: Mapping[str, Any], address: str) -> dict[str, Any]:
 def _unsaid(name: str, value: Any) -> bool:
     """Whether a licence is one of the words for not knowing: those are no licence."""
     return name in ("licence", "declared", "terms") and str(value).strip().casefold() in _UNSAID
-
-
-def _written(value: Any) -> Any:
-    """YAML reads `2023-03-14` as a day and `2023` as a number."""
-    return value.isoformat() if hasattr(value, "isoformat") else value
 
 
 def _mappings(document: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from intermodel.settings.model import (
     Route,
     Settings,
     Telemetry,
+    Writer,
 )
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "Route",
     "Settings",
     "Telemetry",
+    "Writer",
     "load",
 ]

@@ -9,7 +9,6 @@ import difflib
 import os
 import tomllib
 from collections.abc import Collection, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import unquote
@@ -18,7 +17,8 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 
 from intermodel.core import Invalid
-from intermodel.settings.model import Deployment, Ledger, Route, Settings, Telemetry
+from intermodel.settings.installed import installed
+from intermodel.settings.model import Deployment, Ledger, Route, SearchAccount, Settings, Telemetry
 
 PREFIX = "INTERMODEL_"
 CONFIG = "INTERMODEL_CONFIG"
@@ -57,10 +57,25 @@ def keys(deployment: Deployment, name: str, environ: Mapping[str, str] | None = 
     Raises `Invalid` if one of them is missing.
     """
     environ = os.environ if environ is None else environ
-    found = [_variable(variable, name, environ) for variable in deployment.key_env]
-    found += [_file(path, name) for path in deployment.key_file]
-    found += [_keyring(entry, name) for entry in deployment.key_keyring]
-    return tuple(_one_line(key, name) for key in found) or ("",)
+    whose = f"deployment '{name}'"
+    found = [_variable(variable, whose, environ) for variable in deployment.key_env]
+    found += [_file(path, whose) for path in deployment.key_file]
+    found += [_keyring(entry, whose) for entry in deployment.key_keyring]
+    return tuple(_one_line(key, whose) for key in found) or ("",)
+
+
+def search_key(account: SearchAccount, name: str, environ: Mapping[str, str] | None = None) -> str:
+    """The key of an account for searching, from its file, the keyring or its variable. Raises `Invalid` for none."""
+    whose = f"the search '{name}'"
+    if account.key_file is not None:
+        key = _file(account.key_file, whose)
+    elif account.key_keyring:
+        key = _keyring(account.key_keyring, whose)
+    else:
+        key = _variable(account.key_env, whose, os.environ if environ is None else environ)
+    if not key.strip():
+        raise Invalid(f"The key of {whose} is empty.", hint="Write it there.", code="key_missing")
+    return _one_line(key, whose)
 
 
 def telemetry_headers(telemetry: Telemetry, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -75,7 +90,7 @@ def telemetry_headers(telemetry: Telemetry, environ: Mapping[str, str] | None = 
             hint=f"export {telemetry.headers_env}='name=value,name=value'",
             code="key_missing",
         )
-    return {name.strip(): _one_line(unquote(value), "telemetry") for name, _, value in pairs}
+    return {name.strip(): _one_line(unquote(value), "deployment 'telemetry'") for name, _, value in pairs}
 
 
 def ledger_passphrase(ledger: Ledger, environ: Mapping[str, str] | None = None) -> str:
@@ -92,34 +107,39 @@ def ledger_passphrase(ledger: Ledger, environ: Mapping[str, str] | None = None) 
     return given
 
 
-def _variable(variable: str, name: str, environ: Mapping[str, str]) -> str:
+def _variable(variable: str, whose: str, environ: Mapping[str, str]) -> str:
     if not environ.get(variable):
         raise Invalid(
-            f"Deployment '{name}' takes its key from the variable {variable}, which is not set.",
+            f"{_first(whose)} takes its key from the variable {variable}, which is not set.",
             hint=f"export {variable}=... and start the node again.",
             code="key_missing",
         )
     return environ[variable]
 
 
-def _file(path: Path, name: str) -> str:
+def _first(text: str) -> str:
+    """With a capital, as sentences begin."""
+    return text[:1].upper() + text[1:]
+
+
+def _file(path: Path, whose: str) -> str:
     try:
         return path.expanduser().read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(
-            f"The key file of deployment '{name}' cannot be read: {error}.",
+            f"The key file of {whose} cannot be read: {error}.",
             hint="Write the key into that file, readable by you alone (chmod 600).",
             code="key_missing",
         ) from None
 
 
-def _keyring(entry: str, name: str) -> str:
+def _keyring(entry: str, whose: str) -> str:
     try:
         import keyring
         from keyring.errors import KeyringError
     except ModuleNotFoundError:
         raise Invalid(
-            f"Deployment '{name}' takes its key from the keyring, which needs the package keyring.",
+            f"{_first(whose)} takes its key from the keyring, which needs the package keyring.",
             hint="pip install 'intermodel[keyring]'",
             code="key_missing",
         ) from None
@@ -131,17 +151,17 @@ def _keyring(entry: str, name: str) -> str:
         ) from None
     if key is None:
         raise Invalid(
-            f"The keyring holds no key '{entry}' for deployment '{name}'.",
+            f"The keyring holds no key '{entry}' for {whose}.",
             hint=f"Put it there with `keyring set intermodel {entry}`.",
             code="key_missing",
         )
     return str(key)
 
 
-def _one_line(key: str, name: str) -> str:
+def _one_line(key: str, whose: str) -> str:
     key = key.strip()
     if not (key.isascii() and key.isprintable()):
-        raise Invalid(f"The key of deployment '{name}' is not one line of plain characters.", hint="Mend it.")
+        raise Invalid(f"The key of {whose} is not one line of plain characters.", hint="Mend it.")
     return key
 
 
@@ -171,6 +191,9 @@ def _check_environ(environ: Mapping[str, str], values: dict[str, Any]) -> None:
     keys = {variable for table in tables if isinstance(table, dict) for variable in _variables(table.get("key_env"))}
     telemetry = values.get("telemetry")
     keys |= set(_variables(telemetry.get("headers_env"))) if isinstance(telemetry, dict) else set()
+    writer = values.get("writer")
+    accounts = writer.values() if isinstance(writer, dict) else ()
+    keys |= {v for account in accounts if isinstance(account, dict) for v in _variables(account.get("key_env"))}
     for name in environ:
         if name.startswith(PREFIX) and name not in known | keys | {CONFIG}:
             near = difflib.get_close_matches(name.removeprefix(PREFIX), [k.removeprefix(PREFIX) for k in known], n=1)
@@ -243,7 +266,7 @@ def check_routes(routes: Mapping[str, Route], deployments: Collection[str], guar
                 hint="Add it to 'candidates', or take its weight away.",
                 code="invalid_setting",
             )
-        if strange := set(route.scorers) - {point.name for point in entry_points(group="intermodel.scorers")}:
+        if strange := set(route.scorers) - installed("intermodel.scorers").keys():
             raise Invalid(
                 f"Route '{name}' asks for the scorer '{min(strange)}', which is not installed.",
                 hint="`finished` and `keeps-schema` are.",

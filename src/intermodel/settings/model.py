@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,12 @@ def _host_name(text: str) -> str:
     return text.lower()
 
 
+def _vkey(text: str) -> str:
+    if not re.fullmatch(r"[^\s+]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", text):
+        raise ValueError("must be a key in the form name+id+base64, as `intermodel ledger keys` shows it")
+    return text
+
+
 def _long_enough(token: SecretStr) -> SecretStr:
     if len(token.get_secret_value().strip()) < TOKEN_LENGTH:
         raise ValueError(f"must have at least {TOKEN_LENGTH} characters; `openssl rand -hex 32` makes a good one")
@@ -71,6 +78,10 @@ def _whole(value: Any) -> Any:
 _SEVERAL = Field(max_length=32)
 Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], _SEVERAL, BeforeValidator(_several)]
 Paths = Annotated[tuple[Path, ...], _SEVERAL, BeforeValidator(_several)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Vkey = Annotated[str, AfterValidator(_vkey)]
+"""A key under a name, as C2SP signed-note writes it; that its parts belong together is seen when it is read."""
+Vkeys = Annotated[tuple[Vkey, ...], Field(max_length=256), BeforeValidator(_several)]
 WHOLE = BeforeValidator(_whole)
 Count = Annotated[int, Field(ge=1, le=10**12), WHOLE]
 Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
@@ -162,7 +173,7 @@ class Deployment(Table):
     when_client_leaves: Literal["cancel", "drain"] = "cancel"
     """`cancel` stops the work at once; `drain` reads the answer to its end, for the exact bill."""
     script: Path | None = None
-    """For `echo`: a JSON file with the answers to give in turn."""
+    """For `echo`: a JSON file with the answers to give, or the name of a script that ships (`writer`)."""
 
     @cached_property
     def host(self) -> str:
@@ -330,6 +341,28 @@ class Energy(Table):
     """Country (ISO 3166-1 alpha-3) in which vendors are taken to run. Empty: where EcoLogits takes each of them to."""
 
 
+class Cosigner(Table):
+    """A witness that is asked to cosign this node's ledger: `[[ledger.witnesses]]`."""
+
+    key: Vkey
+    """Its key: `name+id+base64`."""
+    url: BaseUrl
+    """Where it is asked; `/add-checkpoint` is added (C2SP tlog-witness: the submission prefix)."""
+    private: bool = False
+    """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
+
+
+class Followed(Table):
+    """Another ledger, of which this node sees to it that it takes nothing back: `[[ledger.watch]]`."""
+
+    keys: Vkeys = Field(min_length=1)
+    """Its key, `name+id+base64`; several where it went over from one to the next."""
+    url: BaseUrl
+    """Where it is published; `/checkpoint` and `/tile/...` are added (C2SP tlog-tiles)."""
+    private: bool = False
+    """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
+
+
 class Ledger(Table):
     """The signed, append-only record of statements: `[ledger]`."""
 
@@ -339,6 +372,36 @@ class Ledger(Table):
     """Command that holds the key instead: `COMMAND public` prints it, `COMMAND sign` signs what it reads."""
     group_ms: float = Field(0, ge=0, le=1000)
     """How long an entry waits for others that share its signature. 0: only as long as those before it are written."""
+    publish: bool = False
+    """Serve checkpoint and tiles at `/ledger/` to anybody, without a token. They hold every statement."""
+    witnesses: tuple[Cosigner, ...] = Field((), max_length=32)
+    """Who is asked to cosign this ledger's checkpoints."""
+    witness_s: float = Field(60, ge=0.1, le=7 * 24 * 3600)
+    """The witnesses are asked this often at most, and only where the ledger has grown."""
+    witness_for: Vkeys = ()
+    """Keys (`name+id+base64`) of the ledgers whose checkpoints this node cosigns, at `/witness/add-checkpoint`."""
+    watch: tuple[Followed, ...] = Field((), max_length=256)
+    """Other ledgers that are followed."""
+    watch_s: float = Field(300, ge=0.1, le=7 * 24 * 3600)
+    """How often those are looked at."""
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Ledger:
+        names = [{key.partition("+")[0] for key in one.keys} for one in self.watch]
+        if any(len(one) > 1 for one in names):
+            raise ValueError("the keys of a ledger in 'watch' must all have its name")
+        if len({name for one in names for name in one}) < len(names):
+            raise ValueError("'watch' names a ledger twice; give its keys together")
+        if len({one.key for one in self.witnesses}) < len(self.witnesses):
+            raise ValueError("'witnesses' names a key twice")
+        return self
+
+
+class Records(Table):
+    """Whose word counts in the records of models, data and services: `[records]`."""
+
+    trusted_signers: Vkeys = ()
+    """Keys (`name+id+base64`) of others whose signed statements count like this node's own. The first comes first."""
 
 
 class Limits(Table):
@@ -393,6 +456,78 @@ class Engines(Table):
     """Serve `intermodel/pebble`, the model that ships with the node."""
 
 
+class SearXNG(Table):
+    """A SearXNG server: `[writer.searxng]`. Its settings.yml must list `json` in `search.formats`."""
+
+    base_url: BaseUrl = ""
+    """Its address; `/search` is added. Empty: there is none."""
+    private: bool = False
+    """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
+
+
+class SearchAccount(Table):
+    """An account with a vendor of searches. The key file, or the keyring, goes before the variable."""
+
+    key_env: str = Field("", max_length=200)
+    """Environment variable that holds the key."""
+    key_file: Path | None = None
+    """File that holds the key (surrounding white space is ignored)."""
+    key_keyring: str = Field("", max_length=200)
+    """Name of the key in the system's keyring, service `intermodel`."""
+    base_url: BaseUrl
+    """Where it is asked."""
+    private: bool = False
+    """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
+
+
+class Brave(SearchAccount):
+    """Brave's search API, asked as `brave`: `[writer.brave]`."""
+
+    key_env: str = Field("BRAVE_API_KEY", max_length=200)
+    """Environment variable that holds the key."""
+    base_url: BaseUrl = "https://api.search.brave.com"
+    """Where it is asked."""
+
+
+class Tavily(SearchAccount):
+    """Tavily's search API, which sends the pages' text along, asked as `tavily`: `[writer.tavily]`."""
+
+    key_env: str = Field("TAVILY_API_KEY", max_length=200)
+    """Environment variable that holds the key."""
+    base_url: BaseUrl = "https://api.tavily.com"
+    """Where it is asked."""
+
+
+class Writer(Table):
+    """How the writer searches and reads: `[writer]`."""
+
+    search: tuple[Literal["folder", "searxng", "brave", "tavily"], ...] = Field(("folder",), min_length=1, max_length=4)
+    """Where it searches; the next is asked where one fails or finds nothing."""
+    folder: Path | None = None
+    """Folder of Markdown, text and HTML files for the search `folder`. None: the one that ships, on open models."""
+    search_s: Seconds = 15
+    """Longest time for one search."""
+    search_bytes: int = Field(8 * 1024**2, ge=1024, le=64 * 1024**2)
+    """Largest answer of a search, in bytes."""
+    private: bool = False
+    """Read pages at private addresses and at any port too. Off: whatever a page links to, this network is not read."""
+    page_s: Seconds = 20
+    """Longest time for one page, with its robots.txt and redirects; waiting for the site's turn is not counted."""
+    page_bytes: int = Field(2 * 1024**2, ge=1024, le=64 * 1024**2)
+    """Largest page, in bytes after decompression."""
+    redirects: Annotated[int, Field(ge=0, le=20), WHOLE] = 5
+    """Most redirects that are followed to a page."""
+    pause_s: float = Field(1, ge=0, le=600)
+    """Pause between two requests to one host. A longer `Crawl-delay` of its robots.txt is kept too, up to 10 s."""
+    extract_s: Seconds = 10
+    """Longest time for finding the text in a page, after which the page is not taken."""
+    at_once: Annotated[int, Field(ge=1, le=16), WHOLE] = 2
+    """Runs that go on at the same time, of those that the pages begin; others wait for their turn."""
+    searxng: SearXNG = SearXNG()
+    brave: Brave = Brave()
+    tavily: Tavily = Tavily()
+
+
 def _data() -> Path:
     return Path(platformdirs.user_data_dir("intermodel", appauthor=False))
 
@@ -426,7 +561,9 @@ class Settings(Table):
     cache: Cache = Cache()
     energy: Energy = Energy()
     ledger: Ledger = Ledger()
+    records: Records = Records()
     telemetry: Telemetry = Telemetry()
+    writer: Writer = Writer()
     deployments: dict[Name, Deployment] = Field(default_factory=dict)
     routes: dict[Name, Route] = Field(default_factory=dict)
     budgets: dict[Name, Budget] = Field(default_factory=dict)

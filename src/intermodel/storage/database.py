@@ -85,6 +85,22 @@ class Database:
                 code="database_unavailable",
             ) from error
 
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction that only reads, and all of it as it was at one moment, however others write meanwhile.
+
+        Raises as `begin` does.
+        """
+        async with self.begin() as connection:
+            await connection.exec_driver_sql(_SNAPSHOTS[self.dialect])
+            yield connection
+
+
+_SNAPSHOTS = {
+    "sqlite": "BEGIN",  # Python's module begins none for what only reads
+    "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+}
+
 
 def _engine(url: str, default: Path) -> AsyncEngine:
     try:

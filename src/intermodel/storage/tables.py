@@ -229,6 +229,14 @@ catalogue_gone = Table(
 )
 """Numbers of rows that are no more and which a segment may still hold; gone by that change."""
 
+catalogue_ancestors = Table(
+    "catalogue_ancestors",
+    metadata,
+    Column("ancestor", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False, index=True),
+)
+"""From what the things of the catalogue were made: the hash of an ancestor's address, and a row of its descendant."""
+
 catalogue_segments = Table(
     "catalogue_segments",
     metadata,

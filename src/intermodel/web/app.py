@@ -23,6 +23,8 @@ from intermodel.core.errors import MethodNotAllowed
 from intermodel.engines import Engines
 from intermodel.gateway import Gateway
 from intermodel.governance import Tokens
+from intermodel.ledger import Ledger
+from intermodel.ledger.witness import Witness
 from intermodel.records.store import Records
 from intermodel.settings import Settings
 from intermodel.storage import Database
@@ -33,9 +35,11 @@ from intermodel.web.calls import Calls
 from intermodel.web.exchange import Adapted, Exchange, Serve
 from intermodel.web.health import Health
 from intermodel.web.http import Scope, error_answer, header
+from intermodel.web.ledger import ledger_routes
 from intermodel.web.openai import Models
-from intermodel.web.pages import page_error, page_routes
+from intermodel.web.pages import page_error, page_routes, writer_routes
 from intermodel.web.told import Tell, Told, to_logging
+from intermodel.writer.runs import Runs
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +61,9 @@ class Services:
     auth: Auth
     tokens: Tokens
     records: Records
+    ledger: Ledger
+    witness: Witness | None
+    runs: Runs
     tell: Tell = to_logging
 
 
@@ -73,11 +80,15 @@ def build_app(services: Services) -> Guard:
             Route("/v1/messages/count_tokens", counting, methods=["POST"]),
             Route("/v1/models", models, methods=["GET"]),
             Route("/v1/models/{address:path}", models, methods=["GET"]),
-            *api_routes(limits, gateway, auth, services.tokens, services.records),
+            *api_routes(
+                services.settings, gateway, auth, services.tokens, services.records, services.ledger, services.runs
+            ),
+            *ledger_routes(services.ledger, services.witness, publish=services.settings.ledger.publish),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             Route("/metrics", health.metrics),
             *page_routes(services.settings, gateway, services.engines, auth, services.tokens, health, services.records),
+            *writer_routes(services.settings, gateway, services.engines, auth, services.runs),
         ]
     )
     lane = {path: one.serve for path, one in calls.items()} | {"/v1/messages/count_tokens": counting.serve}

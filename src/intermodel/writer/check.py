@@ -11,7 +11,7 @@ from intermodel.writer.values import Gap, Notes, Problem, Scores
 
 REPEATED = 8
 """So many words in a row, twice, are a repetition."""
-_QUOTATION = re.compile('["\u201c\u201e\u00ab]([^"\u201c\u201d\u00ab\u00bb]{20,400})["\u201d\u201c\u00bb]')
+QUOTATION = re.compile('["\u201c\u201e\u00ab]([^"\u201c\u201d\u00ab\u00bb]{1,400})["\u201d\u201c\u00bb]')
 _MUST, _SHOULD = 1.0, 0.25
 """What a problem that code found takes from the score."""
 
@@ -54,7 +54,7 @@ def _statements(draft: str, notes: Notes) -> list[Problem]:
 def _quotations(sentence: str, texts: Sequence[str]) -> list[Problem]:
     return [
         _problem(said, "These words stand in no cited source.", "Quote word for word, or do not quote.", "must")
-        for said in _QUOTATION.findall(CITED.sub("", sentence))
+        for said in QUOTATION.findall(CITED.sub("", sentence))
         if len(words(said)) > 3 and not any(folded(said).strip(" .,;") in folded(text) for text in texts)
     ]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import orjson
 from pydantic import ValidationError
@@ -56,6 +56,8 @@ class Called:
     input: int
     output: int
     void: bool = False
+    nano: int | None = None
+    """What it came to, in nano-dollars; None where that is not known, or not yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +110,18 @@ class Journal:
     def held(self) -> Iterator[None]:
         """One process at a time goes on with a run. Raises `Conflict` for a second one."""
         with (self.folder / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            if not _locked(file, fcntl.LOCK_EX, tries=20):  # who only looks has it for a moment
                 raise Conflict(
                     f"The run in {self.folder} is going on in another process.",
                     hint="Wait for it, or stop it first.",
                     code="run_in_progress",
-                ) from None
+                )
             yield
 
     def is_held(self) -> bool:
         """Whether a process goes on with it right now."""
-        try:
-            with self.held():
-                return False
-        except Conflict:
-            return True
+        with (self.folder / ".lock").open("a") as file:
+            return not _locked(file, fcntl.LOCK_SH)
 
     # The brief
 
@@ -180,7 +177,8 @@ class Journal:
     def calls(self) -> list[Called]:
         """All of them, in the order in which they were made."""
         rows = self._database.execute(
-            "select role, step, model, answer, receipt, input, output, void from calls order by id"
+            "select role, step, model, answer, receipt, input, output, void, nano from calls left join costs "
+            "using (receipt) order by id"
         )
         return [_called(row) for row in rows]
 
@@ -272,6 +270,16 @@ class Journal:
         self._database.execute("commit")
 
 
+def _locked(file: IO[str], kind: int, tries: int = 1) -> bool:
+    """Whether the lock was had, until the file is closed."""
+    for i in range(tries):
+        time.sleep(0.02 if i else 0)
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            return True
+    return False
+
+
 def _called(row: Sequence[Any]) -> Called:
-    role, step, model, answer, receipt, read, made, void = row
-    return Called(role, step, model, answer, receipt, read, made, bool(void))
+    role, step, model, answer, receipt, read, made, void, *nano = row
+    return Called(role, step, model, answer, receipt, read, made, bool(void), *nano)

@@ -93,4 +93,5 @@ def test_an_answer_does_not_tell_who_may_read() -> None:
         "total": 1,
         "counts": {"task": [{"value": "x", "count": 3, "exact": False, "within": 2}]},
         "next": "",
+        "missing": [],
     }

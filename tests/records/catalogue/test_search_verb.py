@@ -6,6 +6,7 @@ import pytest
 
 from intermodel.cli.search import show
 from intermodel.records.catalogue import Count, Entry, Found
+from intermodel.records.catalogue.query import Missing
 
 
 def test_hits_and_what_else_there_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,3 +31,13 @@ def test_hits_and_what_else_there_is(capsys: pytest.CaptureFixture[str]) -> None
 def test_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     show(Found((), 0, {}).document())
     assert "Nothing was found" in capsys.readouterr().out
+
+
+def test_a_misspelt_word(capsys: pytest.CaptureFixture[str]) -> None:
+    likely = (Count("llama", 1200), Count("lima", 2), Count("lame", 1))
+    show(Found((), 0, {}, missing=(Missing("lama", likely), Missing("zz[b]\x1b", ()))).document())
+    said = capsys.readouterr().out
+    assert "No record has the word 'lama'. Did you mean llama (1,200 records), lima (2 records) or" in said
+    assert "lame (1 record)?" in said
+    assert "'zz[b]" in said
+    assert "\x1b" not in said

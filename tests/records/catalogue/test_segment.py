@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermodel.records.catalogue import Entry
+from intermodel.records.catalogue.errors import DamagedError
 from intermodel.records.catalogue.index import Indexer, without
-from intermodel.records.catalogue.segment import DamagedError, Segment, build, merged, read, to_merge, written
+from intermodel.records.catalogue.segment import Segment, build, merged, read, to_merge, written
 
 ENTRIES = [Entry(f"o{i % 3}/llama-{i}", tasks=("t",) * (i % 2), summary="some words", parameters=i) for i in range(40)]
 

@@ -71,6 +71,14 @@ def test_a_fact_tells_its_section_and_whether_the_text_was_read() -> None:
     assert not LICENCES["unspecified"].fact("commercial").read
 
 
+def test_sections_say_whether_they_were_checked() -> None:
+    for licence in LICENCES.values():
+        named = any(said.section for said in licence.facts.values())
+        assert (licence.sections in ("text", "research", "unchecked")) is named, licence.id
+    assert LICENCES["apache-2.0"].sections == "text"
+    assert LICENCES["lgpl-2.1"].sections == "unchecked"
+
+
 @pytest.mark.parametrize(
     ("start", "end", "on", "begun", "ended"),
     [

@@ -208,7 +208,7 @@ class TestIndexes:
         assert (grade.score, grade.outcome) == (None, "not scored")
 
     def test_a_licence_that_osi_did_not_approve_is_no_open_licence_there(self) -> None:
-        assert oucg.grade(less(datasets=Component(OPEN, "CC-BY-4.0"))).raised_by == ("Licence: partial",)
+        assert oucg.grade(less(datasets=Component(OPEN, "CC-BY-4.0"))).raised_by == ("Licence (partial now)",)
 
 
 class TestOpenSourceDefinition:

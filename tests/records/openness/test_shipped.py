@@ -28,12 +28,12 @@ def test_its_grades(pebble: Disclosure) -> None:
     assert found["osaid"].outcome == "passed"
     assert found["plain"].outcome == "open source"
     # no paper in an archive, none reviewed by peers; no package of its own, no public API
-    assert found["osai"].raised_by == ("Preprint: closed", "Peer-reviewed paper: closed")
+    assert found["osai"].raised_by == ("Preprint (closed now)", "Peer-reviewed paper (closed now)")
     assert found["oucg"].raised_by == (
-        "Preprint: closed",
-        "Peer-reviewed paper: closed",
-        "API: closed",
-        "Package: partial",
+        "Preprint (closed now)",
+        "Peer-reviewed paper (closed now)",
+        "API (closed now)",
+        "Package (partial now)",
     )
     assert (found["osai"].score, found["oucg"].score, found["fmti"].score) == (10 / 12, 10.5, 39)
 

@@ -1,5 +1,9 @@
 """The predicates that this project defines: `urn:intermodel:NAME:v1`, each with a JSON schema in a file beside this.
 
+These files are the only place that says which fields there are and what each of them means (docs/record/ledger.md lists
+them). A statement is held against its schema once: when it is signed, when it is taken in, and when its bytes are read
+from the disk. So what comes out of the ledger needs no second look.
+
 A predicate of another type is opaque: it is kept and shown, and nothing here reads it.
 """
 
@@ -15,7 +19,7 @@ import orjson
 from intermodel.core import Invalid
 
 NAMES = (
-    "card", "checkpoint", "disclosure", "grade", "key", "licence", "lineage", "receipts", "verdict", "what",
+    "article", "card", "checkpoint", "disclosure", "grade", "key", "licence", "lineage", "receipts", "verdict", "what",
 )  # fmt: skip
 
 
@@ -52,7 +56,7 @@ def check(predicate_type: str, predicate: Mapping[str, Any]) -> None:
     said = error.message[:300] if error else "it is not valid"
     raise Invalid(
         f"The predicate '{name}' breaks its schema{f' at {place}' if place else ''}: {said}.",
-        hint=f"docs/record.md lists its fields; the schema is ledger/predicates/{name}.json.",
+        hint=f"docs/record/ledger.md says where its fields are described: ledger/predicates/{name}.json.",
         param=place or None,
         code="predicate_invalid",
     )

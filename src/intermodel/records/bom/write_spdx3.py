@@ -215,6 +215,8 @@ class _Graph:
             self.relation(child, "testedOn", parent, comment)
         elif edge.how is How.USES:
             self.relation(child, "dependsOn", parent, comment)
+        elif edge.how is How.BUNDLES:
+            self.relation(child, "contains", parent, comment)
         elif edge.how is How.COPY:
             self.relation(edge.parent, "copiedTo", self.ids[child], comment)
         else:

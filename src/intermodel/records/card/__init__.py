@@ -28,6 +28,7 @@ __all__ = [
     "Section",
     "View",
     "disclosure_of",
+    "headings_known",
     "lineage_of",
     "what_of",
 ]
@@ -49,3 +50,8 @@ def disclosure_of(card: Card, name: str = "") -> Disclosure:
     A placeholder under a heading is told to be nothing; what the card does not speak of is left out, and so unknown.
     """
     return disclosing.disclosure(name or card.view.name, card.view, card.sections, card.listed, card.body)
+
+
+def headings_known(card: Card) -> bool:
+    """Whether a card has a heading that is looked for here; without one, what it tells in words is missed."""
+    return disclosing.recognised(card.sections)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from intermodel.records.card.languages import FOREIGN
 from intermodel.records.card.placeholders import says_nothing
 from intermodel.records.card.sections import LONGEST, Field, Section, plain, quoted
 from intermodel.records.card.view import View
 from intermodel.records.disclosure import DISCLOSED, Component, Disclosure, Presence, Told
 
-HEADINGS: Mapping[str, tuple[str, ...]] = {
+_ENGLISH: Mapping[str, tuple[str, ...]] = {
     "architecture": ("model architecture and objective", "model architecture", "architecture", "architecture details"),
     "size": ("model size", "number of parameters", "parameter count", "model parameters", "model sizes"),
     "hardware": ("hardware", "training hardware", "hardware type", "hardware and software", "training infrastructure"),
@@ -52,6 +53,11 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
                      "intended use cases", "intended uses and limitations"),
 }  # fmt: skip
 """Headings, as `plain` writes them, of sections that are about one thing that may be told; the nearest first."""
+
+HEADINGS: Mapping[str, tuple[str, ...]] = {
+    topic: (*english, *map(plain, FOREIGN.get(topic, ()))) for topic, english in _ENGLISH.items()
+}
+"""The same, with those of other languages behind."""
 
 ABOUT: Mapping[str, frozenset[str]] = {
     heading: frozenset(topic for topic, headings in HEADINGS.items() if heading in headings)
@@ -106,6 +112,14 @@ def disclosure(name: str, view: View, sections: Sequence[Section], fields: Seque
         told=told,
         licences={"distribution": licence} if licence and licence != "other" else {},
     )
+
+
+def recognised(sections: Sequence[Section]) -> bool:
+    """Whether any heading is one of those that are looked for."""
+    wider = {title for titles in WIDER.values() for title in titles}
+    phrases = [heading for headings in HEADINGS.values() for heading in headings if " " in heading]
+    titles = [plain(section.title) for section in sections]
+    return any(title in ABOUT or title in wider or title in RESULTS or _holds(title, phrases) for title in titles)
 
 
 def _told(topic: str, titled: Sequence[tuple[str, Section]], named: Sequence[tuple[str, Field]]) -> Told | None:

@@ -7,7 +7,6 @@ multiply, several documents. No object is ever built but texts, numbers, lists a
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,21 +14,13 @@ from typing import Any
 
 import yaml
 
+from intermodel.records.yamltext import CORE, LOADER, TAGS, scalar
+
 MOST_NODES = 500_000
 """Values in one head, aliases counted as often as they are used. The cards with the most results have about 100,000."""
 MOST_DEPTH = 32
 """Lists and mappings inside each other; results need seven. Deep flow collections cost libyaml quadratic time."""
-LONGEST_NUMBER = 100
-"""Characters of a number; a longer one is kept as text."""
 
-_NULL = re.compile(r"~|null|Null|NULL|")
-_BOOLEAN = re.compile(r"(true|True|TRUE)|false|False|FALSE")
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_CORE = "tag:yaml.org,2002:"
-_TAGS = {None, "!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "seq", "map"))}
 _BLOCK_SCALARS = ("|", ">")
 
 
@@ -80,24 +71,6 @@ def _told(error: yaml.YAMLError, text: str) -> tuple[str, int]:
     return what or "this is no YAML", min(mark.index, len(text)) if mark else 0
 
 
-def scalar(text: str) -> Any:
-    """The value of a plain scalar in the core schema. Numbers that JSON could not carry stay text."""
-    if _NULL.fullmatch(text):
-        return None
-    if found := _BOOLEAN.fullmatch(text):
-        return found[1] is not None
-    if len(text) > LONGEST_NUMBER:
-        return text
-    for pattern, base in ((_INTEGER, 10), (_OCTAL, 8), (_HEX, 16)):
-        if pattern.fullmatch(text):
-            number = int(text, 10 if base == 10 else 0)
-            return number if -(2**63) <= number < 2**63 else text
-    if _FLOAT.fullmatch(text):
-        value = float(text)
-        return value if math.isfinite(value) else text
-    return text
-
-
 def _start(event: Any) -> int:
     index: int = event.start_mark.index
     return index
@@ -122,7 +95,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._events: Iterator[Any] = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        self._events: Iterator[Any] = yaml.parse(text, Loader=LOADER)
         self._anchors: dict[str, _Built | None] = {}
         self._size = 0
 
@@ -161,7 +134,7 @@ class _Reader:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         self._count(1, event)
-        if event.tag not in _TAGS:
+        if event.tag not in TAGS:
             raise Broken(f"the tag {event.tag[:100]} has no meaning in a card", _start(event))
         if depth > MOST_DEPTH:
             raise Broken("lists and mappings are nested too deep here", _start(event))
@@ -197,7 +170,7 @@ class _Reader:
         if event.style in _BLOCK_SCALARS:  # its mark lies behind the line break
             while end > _start(event) and self._text[end - 1] in "\r\n":
                 end -= 1
-        plain = event.style in (None, "") and event.tag != "!" and event.tag != _CORE + "str"
+        plain = event.style in (None, "") and event.tag != "!" and event.tag != CORE + "str"
         return _Built(scalar(event.value) if plain else event.value, 1, end)
 
     def _list(self, event: Any, depth: int) -> _Built:
@@ -247,7 +220,7 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     style = None if isinstance(scalar(text), str) else "'"
-    return dumper.represent_scalar(_CORE + "str", text, style=style)
+    return dumper.represent_scalar(CORE + "str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

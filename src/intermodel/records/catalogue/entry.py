@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -16,11 +17,14 @@ from intermodel.core import Invalid
 UNKNOWN = "unknown"
 """The value of a facet that nobody told."""
 MOST_POPULARITY = 2**31 - 1
+MOST_PARAMETERS = 2**62
+MOST_TIER = 99
 MOST_ADDRESS = 300
 MOST_TEXT = 4_000
 """Characters of a summary: the catalogue finds a model by what it is called and said to be, not by its whole card."""
 MOST_VALUES = 200
 """Tags, tasks, languages or readers of one thing."""
+MOST_ANCESTORS = 1_000
 MOST_VALUE = 200
 
 SIZES = (
@@ -67,8 +71,12 @@ class Entry:
     """The larger, the earlier it is shown; downloads, for example."""
     readers: tuple[str, ...] | None = None
     """Who may find it, by name; None is everybody, and () is nobody but those who see all."""
+    ancestors: tuple[str, ...] = ()
+    """Addresses of all that it was made from: what is told of them changes what is known of it. Not searched."""
 
     def __post_init__(self) -> None:
+        if self._is_plain():
+            return
         _text("address", self.address, MOST_ADDRESS)
         if not self.address or self.address != self.address.strip():
             raise Invalid(f"'{self.address[:100]}' is no address.", hint="Give owner/name.", param="address")
@@ -81,9 +89,41 @@ class Entry:
         _texts("languages", self.languages)
         _texts("tags", self.tags)
         _texts("readers", () if self.readers is None else self.readers)
-        _number("parameters", self.parameters, 2**62)
-        _number("tier", self.tier, 99)
+        _texts("ancestors", self.ancestors, MOST_ANCESTORS, MOST_ADDRESS)
+        _number("parameters", self.parameters, MOST_PARAMETERS)
+        _number("tier", self.tier, MOST_TIER)
         _number("popularity", self.popularity, MOST_POPULARITY)
+
+    def _is_plain(self) -> bool:
+        """Whether nothing can be wrong with it, seen at once: as nearly all are, which a long import lives by."""
+        tasks, languages, tags, popularity = self.tasks, self.languages, self.tags, self.popularity
+        if (
+            self.readers is not None
+            or self.ancestors != ()
+            or not type(tasks) is type(languages) is type(tags) is tuple
+        ):
+            return False
+        values = (self.address, *tasks, *languages, *tags)
+        texts = (*values, self.name, self.kind, self.licence, self.grade, self.summary)
+        try:
+            joined = "".join(texts)
+        except TypeError:
+            return False
+        return (
+            joined.isascii()
+            and "\0" not in joined
+            and "" not in values
+            and len(values) <= MOST_VALUES
+            and max(map(len, texts)) <= MOST_VALUE
+            and self.address.strip() == self.address
+            and (len(tags) < 2 or len({*tags}) == len(tags))
+            and (len(tasks) < 2 or len({*tasks}) == len(tasks))
+            and (len(languages) < 2 or len({*languages}) == len(languages))
+            and type(popularity) is int
+            and 0 <= popularity <= MOST_POPULARITY
+            and (self.parameters is None or (type(self.parameters) is int and 0 <= self.parameters <= MOST_PARAMETERS))
+            and (self.tier is None or (type(self.tier) is int and 0 <= self.tier <= MOST_TIER))
+        )
 
     @property
     def size(self) -> str:
@@ -101,7 +141,7 @@ class Entry:
 
     def document(self) -> dict[str, Any]:
         """For JSON; without what is unknown."""
-        told = {name: value for name in _NAMES if (value := getattr(self, name)) not in ("", (), None)}
+        told = {name: value for name, value in zip(_NAMES, _values(self), strict=True) if value or value == 0}
         return told if self.readers is None else told | {"readers": self.readers}
 
     def written(self) -> str:
@@ -111,15 +151,16 @@ class Entry:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Entry:
         """Read `document()` again. Raises `Invalid`."""
-        if unknown := document.keys() - _NAMES:
-            raise Invalid(f"An entry has no field '{sorted(unknown)[0][:100]}'.")
+        if not document.keys() <= _NAMES:
+            raise Invalid(f"An entry has no field '{min(document.keys() - _NAMES)[:100]}'.")
         if "address" not in document:
             raise Invalid("An entry needs an address.", param="address")
-        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in document.items()}
+        told: dict[str, Any] = {k: tuple(v) if type(v) is list else v for k, v in document.items()}
         return cls(**told)
 
 
 _NAMES = dict.fromkeys(field.name for field in fields(Entry)).keys()
+_values = attrgetter(*_NAMES)
 
 
 def key_of(address: str) -> int:
@@ -141,13 +182,11 @@ def _text(name: str, value: object, most: int) -> None:
         raise Invalid(f"The {name} of an entry holds characters that are none in Unicode.", param=name)
 
 
-def _texts(name: str, values: object) -> None:
-    if not isinstance(values, tuple) or len(values) > MOST_VALUES:
-        raise Invalid(f"The {name} of an entry must be at most {MOST_VALUES} texts.", param=name)
+def _texts(name: str, values: object, most: int = MOST_VALUES, longest: int = MOST_VALUE) -> None:
+    if not isinstance(values, tuple) or len(values) > most:
+        raise Invalid(f"The {name} of an entry must be at most {most} texts.", param=name)
     for value in values:
-        if type(value) is str and 0 < len(value) <= MOST_VALUE and value.isascii() and "\0" not in value:
-            continue  # as nearly all are: this is what a long import does most
-        _text(name, value, MOST_VALUE)
+        _text(name, value, longest)
         if not value:
             raise Invalid(f"One of the {name} of an entry is empty.", param=name)
     if len(values) > 1 and len(set(values)) != len(values):

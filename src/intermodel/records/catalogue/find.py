@@ -14,14 +14,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from intermodel.records.catalogue.query import Count, Query
+from intermodel.records.catalogue.query import Count, Missing, Query
 from intermodel.records.catalogue.segment import PRIVATE, READERS, Array, Segment
 from intermodel.records.catalogue.values import Values
+from intermodel.records.catalogue.words import like
 
 IN_NAME = 1 << 63
 """What is added to the rank of a hit that has all words in its address or name: those come first."""
 DOUBT = 1e-6
 """The probability that an estimate is further off than it says."""
+SHORTEST = 3
+"""Letters of a word for which others are proposed: a shorter one is like too many."""
+MOST_MISSING = 4
+"""Words of a search for which others are looked up; each takes some thousand look-ups a segment."""
+MOST_LIKE = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +50,7 @@ class Answer:
     hits: list[tuple[int, int]]
     total: int
     counts: dict[str, tuple[Count, ...]]
+    missing: tuple[Missing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +77,8 @@ def answer(
     if query.visible_to is not None:
         known = values[READERS]
         seen = known.having([PRIVATE + name for name in query.visible_to]) | ~known.having([PRIVATE])
-    parts = [] if query.asks_nothing else [_matches(view, query, asked, seen) for view in views]
+    seeing = [(view, _kept(view, seen)) for view in views]
+    parts = [] if query.asks_nothing else [_matches(view, kept, query, asked) for view, kept in seeing]
     hits = sorted((hit for part in parts for hit in _first(part, query)), reverse=True)
     left = {but: [part.left_by(but) for part in parts] for but in (None, *asked)}
     drawn = {but: _drawn(places, exact_up_to, sample) for but, places in left.items()}
@@ -78,17 +86,54 @@ def answer(
         name: _counts(name, parts, drawn[name if name in asked else None], values[name], query)
         for name in query.counted
     }
-    return Answer(hits[: query.limit + 1], sum(map(len, left[None])), counts)
+    missing = () if any(len(part.places) for part in parts) else _missing(seeing, query)
+    return Answer(hits[: query.limit + 1], sum(map(len, left[None])), counts, missing)
 
 
-def _matches(view: View, query: Query, asked: Mapping[str, Array], seen: Array | None) -> _Matches:
+def _kept(view: View, seen: Array | None) -> Array | None:
+    """Which entries of a segment live and may be seen: None where all do."""
+    if seen is None:
+        return view.alive
+    visible = seen[view.numbers[READERS]]
+    if visible.all():
+        return view.alive
+    some: Array = visible[view.segment.columns[READERS].codes]
+    return some if view.alive is None else view.alive & some
+
+
+def _missing(seeing: Sequence[tuple[View, Array | None]], query: Query) -> tuple[Missing, ...]:
+    """The words of a query that none of the entries seen has, with those like them that some have."""
+    words = query.words
+    missing = [
+        word
+        for word in words
+        if not any(_held(view, kept, word, query.unfinished and word == words[-1]) for view, kept in seeing)
+    ]
+    told = [Missing(word, _instead(seeing, word)) for word in missing[:MOST_MISSING]]
+    return (*told, *(Missing(word, ()) for word in missing[MOST_MISSING:]))
+
+
+def _held(view: View, kept: Array | None, word: str, beginning: bool = False) -> int:
+    """How many of the entries seen have a word."""
+    postings = view.segment.holding(word, beginning)
+    return len(postings) if kept is None else int(kept[postings >> 1].sum())
+
+
+def _instead(seeing: Sequence[tuple[View, Array | None]], word: str) -> tuple[Count, ...]:
+    if len(word) < SHORTEST:
+        return ()
+    alike = sorted(like(word))
+    each = np.array([one.encode() for one in alike], dtype=np.bytes_)
+    frequent = sum((view.segment.frequent(each) for view, _ in seeing), np.zeros(len(alike), np.int64))
+    # what only those have who are not seen, or no more, is dropped; a few more than are told make up for it
+    first = [alike[i] for i in np.argsort(-frequent, kind="stable")[: 8 * MOST_LIKE].tolist() if frequent[i]]
+    counts = [Count(one, sum(_held(view, kept, one) for view, kept in seeing)) for one in first]
+    found = sorted((count for count in counts if count.count), key=lambda count: (-count.count, count.value))
+    return tuple(found[:MOST_LIKE])
+
+
+def _matches(view: View, kept: Array | None, query: Query, asked: Mapping[str, Array]) -> _Matches:
     segment = view.segment
-    kept = view.alive
-    if seen is not None:
-        visible = seen[view.numbers[READERS]]
-        if not visible.all():
-            some = visible[segment.columns[READERS].codes]
-            kept = some if kept is None else kept & some
     if query.words:
         places, named = _holding(segment, query.words, query.unfinished)
         if kept is not None:

@@ -63,6 +63,10 @@ class Query:
     def words(self) -> list[str]:
         return words_of(self.text)
 
+    def instead(self, word: str, other: str) -> str:
+        """The text with another word in the place of one of its words."""
+        return " ".join(other if one == word else one for one in self.words)
+
     @property
     def unfinished(self) -> bool:
         """Whether the last word may go on: someone types it, and nothing comes after it yet."""
@@ -127,6 +131,17 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A word that nothing has, as far as the asker may see, and words like it that things have, frequent ones first."""
+
+    word: str
+    instead: tuple[Count, ...]
+
+    def document(self) -> dict[str, Any]:
+        return {"word": self.word, "instead": [count.document() for count in self.instead]}
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """The answer: the first hits, and how many there are in all, which is always exact.
 
@@ -138,12 +153,17 @@ class Found:
     counts: Mapping[str, tuple[Count, ...]]
     next: str = ""
     """For the next page; empty on the last."""
+    missing: tuple[Missing, ...] = ()
+    """Where nothing has all words: those that nothing has."""
 
     def document(self) -> dict[str, Any]:
-        """For JSON. Who may read a thing is not told."""
+        """For JSON. Who may read a thing, and what it was made from, is not told."""
         return {
-            "data": [{k: v for k, v in hit.document().items() if k != "readers"} for hit in self.hits],
+            "data": [
+                {k: v for k, v in hit.document().items() if k not in ("readers", "ancestors")} for hit in self.hits
+            ],
             "total": self.total,
             "counts": {name: [count.document() for count in counts] for name, counts in self.counts.items()},
             "next": self.next,
+            "missing": [missing.document() for missing in self.missing],
         }

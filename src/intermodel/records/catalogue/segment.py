@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -18,7 +18,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from intermodel.records.catalogue.entry import UNKNOWN, Entry
+from intermodel.records.catalogue.entry import UNKNOWN, Entry, size_of
+from intermodel.records.catalogue.errors import DamagedError
 from intermodel.records.catalogue.query import FACETS
 from intermodel.records.catalogue.words import indexed, pieces
 
@@ -30,10 +31,6 @@ COLUMNS = (*FACETS, READERS)
 PRIVATE = "\0"
 """What readers have who are not everybody, and before each name: no value of a facet, and no other's name."""
 FORMAT = 1
-
-
-class DamagedError(Exception):
-    """The bytes of a segment are not what was written. It can be made again from the entries."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +74,13 @@ class Segment:
             high = low + (low < len(self.words) and self.words[low] == key)
         return self.postings[self.starts[low] : self.starts[high]]
 
+    def frequent(self, words: Array) -> Array:
+        """How many postings each of those words has."""
+        if not len(self.words):
+            return np.zeros(len(words), np.int64)
+        at = np.searchsorted(self.words, words).clip(max=len(self.words) - 1)
+        return np.where(self.words[at] == words, np.diff(self.starts.astype(np.int64))[at], 0)
+
     def places(self, numbers: Sequence[int]) -> Array:
         """Where the entries of those numbers are; others are left out."""
         wanted = np.array(numbers, np.int64)
@@ -87,82 +91,110 @@ class Segment:
 
 def build(entries: Sequence[tuple[int, Entry]]) -> Segment:
     """The segment of some entries, at least one, whose numbers ascend."""
-    ids = _Ids()
-    word_of, posting = array("q"), array("q")
-    for place, (_, entry) in enumerate(entries):
-        named = ids.of(f"{entry.address} {entry.name}" if entry.name else entry.address)
-        about = ids.of_values((*entry.tags, *entry.tasks))
-        if entry.summary:
-            about |= ids.of(entry.summary)
-        about -= named
-        word_of.extend(named)
-        word_of.extend(about)
-        posting.extend([place << 1 | 1] * len(named))
-        posting.extend([place << 1] * len(about))
-    words = np.array([word.encode() for word in ids.words], dtype=np.bytes_)
-    order = np.argsort(words)
-    place_of = np.empty(len(order), np.int64)
-    place_of[order] = np.arange(len(order))
-    return _assembled(
-        np.array([number for number, _ in entries], np.int64),
-        np.array([entry.rank for _, entry in entries], np.uint64),
-        words[order],
-        place_of[np.frombuffer(word_of, np.int64)],
-        np.frombuffer(posting, np.int64),
-        {name: _told([attribute(entry) for _, entry in entries]) for name, attribute in _ATTRIBUTES.items()},
+    things = [entry for _, entry in entries]
+    texts = _Numbers()
+    words, starts, postings = _inverted(texts, *_occurrences(things, texts.__getitem__))
+    popularity = np.fromiter(map(attrgetter("popularity"), things), np.uint64, len(things))
+    checks = map(zlib.crc32, [thing.address.encode() for thing in things])
+    return Segment(
+        np.fromiter([number for number, _ in entries], np.int64, len(things)),
+        popularity << np.uint64(32) | np.fromiter(checks, np.uint64, len(things)),
+        words,
+        starts,
+        postings,
+        {name: _told(map(of, things), meaning, len(things)) for name, (of, meaning) in _ATTRIBUTES.items()},
     )
 
 
-_ATTRIBUTES: dict[str, Callable[[Entry], Any]] = {
-    "kind": attrgetter("kind"),
-    "task": attrgetter("tasks"),
-    "licence": attrgetter("licence"),
-    "grade": attrgetter("grade"),
-    "size": attrgetter("size"),
-    "language": attrgetter("languages"),
-    "tier": attrgetter("tier"),
-    "owner": attrgetter("owner"),
-    READERS: lambda entry: () if entry.readers is None else (PRIVATE, *(PRIVATE + name for name in entry.readers)),
-}
+class _Numbers(dict[Any, int]):
+    """A number for each that is asked for, from 0 in the order in which it first was."""
+
+    def __missing__(self, key: Any) -> int:
+        number = self[key] = len(self)
+        return number
 
 
-def _told(values: Sequence[Any]) -> Column:
-    """A column of what entries say: a value, several in a tuple, or nothing, which is empty or None."""
-    told: dict[Any, int] = {}
-    codes = np.array([told.setdefault(value, len(told)) for value in values], np.int64)
-    known: dict[Combination, int] = {}
-    table = np.array([known.setdefault(_combination(value), len(known)) for value in told], np.int64)
-    return Column(tuple(known), _small(table[codes], len(known)))
+def _occurrences(things: Sequence[Entry], number: Callable[[str], int]) -> tuple[Array, Array]:
+    """Texts by their numbers, and the posting of each: whose it is, and whether of its address or name.
+
+    A text is a piece of an address, name or summary, or a whole tag or task; many things have the same. Nothing else is
+    done for each thing by itself.
+    """
+    named, told = array("i"), array("i")
+    each_named, each_told = [], []
+    for thing in things:
+        before = len(named), len(told)
+        named.extend(map(number, pieces(f"{thing.address} {thing.name}" if thing.name else thing.address)))
+        told.extend(map(number, thing.tags))
+        told.extend(map(number, thing.tasks))
+        if thing.summary:
+            told.extend({*map(number, pieces(thing.summary))})
+        each_named.append(len(named) - before[0])
+        each_told.append(len(told) - before[1])
+    places = np.arange(len(things), dtype=np.int32) << 1
+    return (
+        np.concatenate([np.frombuffer(named, np.int32), np.frombuffer(told, np.int32)]),
+        np.concatenate([np.repeat(places | 1, each_named), np.repeat(places, each_told)]),
+    )
 
 
-def _combination(value: Any) -> Combination:
-    values = value if isinstance(value, tuple) else () if value is None else (str(value),)
+def _inverted(texts: Iterable[str], occurring: Array, postings: Array) -> tuple[Array, Array, Array]:
+    """The sorted words of texts, where the postings of each start, and those, in order and each once."""
+    numbers = _Numbers()
+    words_in, each = array("i"), []
+    for text in texts:
+        found = {word for piece in pieces(text) for word in indexed(piece)}
+        words_in.extend(map(numbers.__getitem__, found))
+        each.append(len(found))
+    words = np.array([word.encode() for word in numbers], dtype=np.bytes_)
+    order = np.argsort(words)
+    place_of = np.empty(len(order), np.int64)
+    place_of[order] = np.arange(len(order))
+    sizes = np.array(each, np.int64)
+    of_text, lengths = np.cumsum(sizes) - sizes, sizes[occurring]
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    word_ids = place_of[np.frombuffer(words_in, np.int32)][np.repeat(of_text[occurring], lengths) + within]
+    pairs = word_ids << 32 | np.repeat(postings, lengths)
+    pairs.sort()
+    if len(pairs):  # the last of those of one word and thing: that of its address or name, if there is one
+        pairs = pairs[np.append(pairs[1:] >> 1 != pairs[:-1] >> 1, True)]
+    starts = np.zeros(len(words) + 1, np.uint32)
+    np.cumsum(np.bincount(pairs >> 32, minlength=len(words)), out=starts[1:])
+    return words[order], starts, (pairs & 0xFFFFFFFF).astype(np.uint32)
+
+
+def _one(value: Any) -> Combination:
+    return () if value is None else _several((str(value),))
+
+
+def _several(values: Combination) -> Combination:
     return tuple(one for one in values if one not in ("", UNKNOWN))
 
 
-class _Ids:
-    """Numbers of words, and those of the words in texts. What many entries have is taken apart once."""
+_ATTRIBUTES: dict[str, tuple[Callable[[Entry], Any], Callable[[Any], Combination]]] = {
+    "kind": (attrgetter("kind"), _one),
+    "task": (attrgetter("tasks"), _several),
+    "licence": (attrgetter("licence"), _one),
+    "grade": (attrgetter("grade"), _one),
+    "size": (attrgetter("parameters"), lambda parameters: () if parameters is None else (size_of(parameters),)),
+    "language": (attrgetter("languages"), _several),
+    "tier": (attrgetter("tier"), _one),
+    "owner": (lambda entry: entry.address.rpartition("/")[0], _one),
+    READERS: (
+        attrgetter("readers"),
+        lambda readers: () if readers is None else (PRIVATE, *(PRIVATE + name for name in readers)),
+    ),
+}
+"""Where an entry says what a column holds, and which values that means."""
 
-    def __init__(self) -> None:
-        self.words: dict[str, int] = {}
-        self._pieces: dict[str, list[int]] = {}
-        self._values: dict[str, frozenset[int]] = {}
 
-    def of(self, text: str) -> set[int]:
-        found: set[int] = set()
-        for piece in pieces(text):
-            known = self._pieces.get(piece)
-            if known is None:
-                words = self.words
-                known = self._pieces[piece] = [words.setdefault(word, len(words)) for word in indexed(piece)]
-            found.update(known)
-        return found
-
-    def of_values(self, values: Sequence[str]) -> set[int]:
-        for value in values:
-            if value not in self._values:
-                self._values[value] = frozenset(self.of(value))
-        return set().union(*[self._values[value] for value in values])
+def _told(values: Iterable[Any], meaning: Callable[[Any], Combination], count: int) -> Column:
+    """A column of what so many entries say."""
+    told = _Numbers()
+    codes = np.fromiter(map(told.__getitem__, values), np.int64, count)
+    known = _Numbers()
+    table = np.array([known[meaning(value)] for value in told], np.int64)
+    return Column(tuple(known), _small(table[codes], len(known)))
 
 
 def merged(parts: Sequence[tuple[Segment, Array | None]]) -> Segment | None:
@@ -171,21 +203,37 @@ def merged(parts: Sequence[tuple[Segment, Array | None]]) -> Segment | None:
     if not any(alive.any() for alive in lives):
         return None
     words = np.unique(np.concatenate([s.words for s, _ in parts]))
-    word_ids, postings, before = [], [], 0
+    tables, each, kept_postings, before = [], [], [], 0
     for (segment, _), alive in zip(parts, lives, strict=True):
-        ids = np.repeat(np.searchsorted(words, segment.words), segment.starts[1:] - segment.starts[:-1])
         places = segment.postings >> 1
         kept = alive[places]
-        moved = np.cumsum(alive) - 1 + before
-        word_ids.append(ids[kept])
-        postings.append(moved[places[kept]] << 1 | (segment.postings[kept] & 1))
+        moved = (np.cumsum(alive, dtype=np.uint32) - 1 + before).astype(np.uint32)
+        kept_postings.append((moved[places] << 1 | (segment.postings & 1))[kept])
+        left = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        each.append(np.diff(left[segment.starts]))
+        tables.append(np.searchsorted(words, segment.words))
         before += int(alive.sum())
-    return _assembled(
+    counts = np.zeros(len(words), np.int64)
+    for table, lengths in zip(tables, each, strict=True):
+        counts[table] += lengths
+    next_of = np.cumsum(counts) - counts
+    postings = np.empty(int(counts.sum()), np.uint32)
+    for table, lengths, kept_ones in zip(tables, each, kept_postings, strict=True):
+        # those of a word lie together in each part already: they are moved, and nothing is sorted
+        postings[np.repeat(next_of[table] - (np.cumsum(lengths) - lengths), lengths) + np.arange(len(kept_ones))] = (
+            kept_ones
+        )
+        next_of[table] += lengths
+    held = words[counts > 0]  # words of none are dropped
+    starts = np.zeros(len(held) + 1, np.uint32)
+    np.cumsum(counts[counts > 0], out=starts[1:])
+    width = max(1, int(np.char.str_len(held).max(initial=1)))
+    return Segment(
         np.concatenate([s.numbers[alive] for (s, _), alive in zip(parts, lives, strict=True)]),
         np.concatenate([s.ranks[alive] for (s, _), alive in zip(parts, lives, strict=True)]),
-        words,
-        np.concatenate(word_ids),
-        np.concatenate(postings),
+        held.astype(f"S{width}"),
+        starts,
+        postings,
         {name: _column([(s.columns[name], a) for (s, _), a in zip(parts, lives, strict=True)]) for name in COLUMNS},
     )
 
@@ -200,19 +248,6 @@ def _column(parts: Sequence[tuple[Column, Array]]) -> Column:
             table[old] = known.setdefault(column.combinations[old], len(known))
         codes.append(table[used])
     return Column(tuple(known), _small(np.concatenate(codes), len(known)))
-
-
-def _assembled(
-    numbers: Array, ranks: Array, words: Array, word_ids: Array, postings: Array, columns: dict[str, Column]
-) -> Segment:
-    """`word_ids` says of which of the sorted `words` each posting is. Words of none are dropped."""
-    order = np.argsort(word_ids, kind="stable")
-    each = np.bincount(word_ids, minlength=len(words))
-    starts = np.zeros(int((each > 0).sum()) + 1, np.uint32)
-    np.cumsum(each[each > 0], out=starts[1:])
-    held = words[each > 0]
-    width = max(1, int(np.char.str_len(held).max(initial=1)))
-    return Segment(numbers, ranks, held.astype(f"S{width}"), starts, postings[order].astype(np.uint32), columns)
 
 
 def _small(codes: Array, values: int) -> Array:

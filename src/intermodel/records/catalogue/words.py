@@ -41,3 +41,19 @@ def indexed(piece: str) -> list[str]:
     word = piece.lower()[:MOST_BYTES]
     parts = [] if piece.islower() and piece.isalpha() else _PART.findall(piece)
     return list(dict.fromkeys((word, *(part.lower()[:MOST_BYTES] for part in parts)))) if parts else [word]
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+def like(word: str) -> set[str]:
+    """All that a word may have been meant for: with one letter more, less or other, or two neighbours swapped.
+
+    Of most misspelt words that is the right one (P. Norvig, How to write a spelling corrector, 2007).
+    """
+    parts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+    less = {a + b[1:] for a, b in parts if b}
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in parts if len(b) > 1}
+    other = {a + letter + b[1:] for a, b in parts if b for letter in _LETTERS}
+    more = {a + letter + b for a, b in parts for letter in _LETTERS}
+    return (less | swapped | other | more) - {word}

@@ -4,6 +4,7 @@ Hides where facts and fingerprints are kept and how expressions and texts are re
 is not known is said to be unknown. Does not know graphs, verdicts or the law. Not legal advice.
 """
 
+from intermodel.records.licences.duties import Task, When, tasks
 from intermodel.records.licences.expression import Terms, compound, find, unknown
 from intermodel.records.licences.facts import LICENCES, SOURCES, Code, Licence, Said
 from intermodel.records.licences.texts import Recognised, hashes, recognise
@@ -15,10 +16,13 @@ __all__ = [
     "Licence",
     "Recognised",
     "Said",
+    "Task",
     "Terms",
+    "When",
     "compound",
     "find",
     "hashes",
     "recognise",
+    "tasks",
     "unknown",
 ]

@@ -18,10 +18,10 @@ from license_expression import (
     ExpressionError,
     LicenseWithExceptionSymbol,
     Licensing,
-    get_license_index,
 )
 
 from intermodel.records.licences.facts import LICENCES, Licence
+from intermodel.records.spdx import is_exception
 
 MOST_CHARACTERS = 400
 MOST_CHOICES = 32
@@ -86,13 +86,6 @@ def _licensing() -> Licensing:
     return Licensing()
 
 
-@cache
-def _exceptions() -> frozenset[str]:
-    """The exceptions on SPDX's list, in lower case, as the library of expressions carries it."""
-    listed = (one["spdx_license_key"] or "" for one in get_license_index() if one["is_exception"])
-    return frozenset(name.casefold() for name in listed if not name.startswith("LicenseRef-"))
-
-
 @lru_cache(4096)
 def _found(said: str) -> Terms:
     if not said or said.casefold() in ("unknown", "none", "null", "noassertion"):
@@ -121,7 +114,7 @@ def compound(said: str) -> bool:
 def _choices(parsed: object) -> tuple[tuple[Licence, ...], ...] | None:
     """As an OR of ANDs; None where it would grow beyond what is followed."""
     if isinstance(parsed, LicenseWithExceptionSymbol):
-        if parsed.exception_symbol.key.casefold() not in _exceptions():
+        if not is_exception(parsed.exception_symbol.key):
             return ((unknown(f"{parsed.license_symbol.key} WITH {parsed.exception_symbol.key}"),),)
         return ((_one(parsed.license_symbol.key),),)
     if isinstance(parsed, OR):

@@ -84,10 +84,18 @@ class Licence:
     """As far as it is known: `2023`, `2023-03`, `2023-03-14`."""
     end: str = ""
     note: str = ""
+    sections: str = ""
+    """Whether the sections in its sources were compared with its text: `text`, `research` (by the list that the facts
+    began from), `unchecked`; "" where none are named."""
 
     def fact(self, name: str) -> Said:
         """What it says of that matter; unknown where nothing is known."""
         return self.facts.get(name, NOT_KNOWN)
+
+    @property
+    def title(self) -> str:
+        """Its name without what is said in brackets behind it."""
+        return self.name.split(" (")[0]
 
     @cached_property
     def known(self) -> bool:
@@ -125,6 +133,7 @@ def _licence(told: Mapping[str, Any]) -> Licence:
         told.get("from", ""),
         told.get("to", ""),
         told.get("note", ""),
+        told.get("sections", ""),
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
+from intermodel.records.spdx import is_exception
+
 NONE = ("", "unlicensed")
 """How "there is no licence" is written: `unlicensed` is the word of the Model Openness Tool."""
 
@@ -68,19 +70,10 @@ def _walk(part: Any, test: Callable[[str], bool | None]) -> bool | None:
         decisive = part.operator.strip() == "OR"  # one yes decides an OR, one no an AND
         return decisive if decisive in found else None if None in found else not decisive
     exception = getattr(part, "exception_symbol", None)
-    if exception is not None and exception.key.casefold() not in _exceptions():
-        return None  # what stands after WITH may as well be a limit: "Commons-Clause"
+    if exception is not None and not is_exception(exception.key):
+        return None
     # an exception on SPDX's list only adds permissions to those of its licence
     return test(canonical(str(getattr(part, "license_symbol", part).key)))
-
-
-@functools.cache
-def _exceptions() -> frozenset[str]:
-    """The exceptions on SPDX's list, in lower case, as the library of expressions carries it."""
-    from license_expression import get_license_index
-
-    listed = (one["spdx_license_key"] or "" for one in get_license_index() if one["is_exception"])
-    return frozenset(name.casefold() for name in listed if not name.startswith("LicenseRef-"))
 
 
 @functools.cache

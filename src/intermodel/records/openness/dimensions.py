@@ -36,7 +36,7 @@ def raised_by(answers: Mapping[str, Answer], names: Mapping[str, str]) -> tuple[
     short = [(POINTS[answers[key].presence], name, answers[key]) for key, name in names.items() if key in answers]
     short += [(0.0, name, Answer(Presence.UNKNOWN)) for key, name in names.items() if key not in answers]
     return tuple(
-        f"{name}: {one.presence}" for points, name, one in sorted(short, key=lambda each: each[0]) if points < 1
+        f"{name} ({one.presence} now)" for points, name, one in sorted(short, key=lambda each: each[0]) if points < 1
     )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from intermodel.records.licences import Code, Licence
+from intermodel.records.verdict.say import WORDS
 from intermodel.records.verdict.values import Conflict, Flag, Outcome, Purpose
 from intermodel.records.verdict.walk import Hold
-from intermodel.records.verdict.weigh import FIELDS, WORDS, Asked, weigh
+from intermodel.records.verdict.weigh import FIELDS, Asked, weigh
 
 Held = tuple[str, Licence, Hold]
 """Something inside: its id, its licence, and how it is held."""
@@ -33,11 +34,11 @@ def conflicts(held: Sequence[Held]) -> tuple[Conflict, ...]:
 
 
 def _conflict(one: Held, other: Held) -> Conflict | None:
-    words = _apart(one[1], other[1]) or _apart(other[1], one[1])
+    words = _apart(one[1], other[1]) or _apart(other[1], one[1])  # the words name them, so their order tells nothing
     if not words:
         return None
     sources = "; ".join(dict.fromkeys(held[1].fact("copyleft").source for held in (one, other) if _whole(held[1])))
-    said = f"{one[0]} ({one[1].name}) and {other[0]} ({other[1].name}): {words}"
+    said = f"no one licence keeps both {one[0]} ({one[1].title}) and {other[0]} ({other[1].title}): {words}"
     return Conflict(said, (one[0], other[0]), (one[1].id, other[1].id), sources)
 
 
@@ -50,16 +51,16 @@ def _apart(one: Licence, other: Licence) -> str:
     if not _whole(one):
         return ""
     if _whole(other):
-        return "" if _joins(one, other) or _joins(other, one) else "each wants the whole under itself"
+        return "" if _joins(one, other) or _joins(other, one) else "each wants the whole under its own terms"
     if one.id == "gpl-2.0" and other.id == "apache-2.0":
-        return "the patent terms of the second are a further restriction to the first"
+        return f"{one.title} bears no further restriction, and the patent terms of {other.title} are one"
     limits = other.fact("use_restrictions")
     if limits.code is not Code.LIMIT:
         return ""
     own = one.fact("use_restrictions")
     if own.code is Code.LIMIT and limits.words == _NONCOMMERCIAL and own.words == _NONCOMMERCIAL:
         return ""
-    return f"the first bears no further restriction, the second has one ({limits.words})"
+    return f"{one.title} bears no further restriction, and {other.title} has one ({limits.words})"
 
 
 def _joins(one: Licence, other: Licence) -> bool:
@@ -68,7 +69,7 @@ def _joins(one: Licence, other: Licence) -> bool:
     return value.get("family", one.id) == family or family in value.get("into", ())
 
 
-def flags(claim: Sequence[Licence], name: str, held: Sequence[Held], asked: Asked) -> tuple[Flag, ...]:
+def flags(claim: Sequence[Licence], held: Sequence[Held], asked: Asked) -> tuple[Flag, ...]:
     """Where what a thing is offered under is wider than what it was made from allows, for any purpose.
 
     A contract does not bind those who did not agree to it, and what is not known proves nothing: neither raises a flag.
@@ -79,29 +80,40 @@ def flags(claim: Sequence[Licence], name: str, held: Sequence[Held], asked: Aske
     for one in held:
         if one[1].known and not one[1].contract:
             seen.setdefault((one[1].id, one[2]), one)
-    found = [flag for one in seen.values() for flag in _flags(claim, name, one, asked)]
+    found = [flag for one in seen.values() for flag in _flags(claim, one, asked)]
     return tuple(dict.fromkeys(found))
 
 
-def _flags(claim: Sequence[Licence], name: str, one: Held, asked: Asked) -> Iterator[Flag]:
+def _flags(claim: Sequence[Licence], one: Held, asked: Asked) -> Iterator[Flag]:
     node, licence, hold = one
-    declared = " and ".join(each.name for each in claim)
+    offered = f"it is offered under {' and '.join(each.title for each in claim)}"
     ids = " AND ".join(each.id for each in claim)
-    refused = [p for p in Purpose if _refuses(licence, hold, p, asked) and not _claims_no(claim, p, asked)]
+    refused = [
+        WORDS[FIELDS[p]] for p in Purpose if _refuses(licence, hold, p, asked) and not _claims_no(claim, p, asked)
+    ]
     if refused:
-        what = ", ".join(WORDS[FIELDS[purpose]] for purpose in refused)
-        words = f"{name} is offered under {declared}, which allows {what}; {node} ({licence.name}) does not"
+        what = " or ".join(filter(None, (", ".join(refused[:-1]), refused[-1])))
+        words = f"{offered}, which does not forbid {what}; {node} ({licence.title}), {_ROLES[hold]}, does"
         yield Flag("wider", words, ids, node, licence.id)
     if hold not in (Hold.HELD, Hold.CHANGED):
         return
     scope = licence.fact("copyleft").value.get("scope")
     free = all(each.fact("use_restrictions").code is Code.NONE for each in claim)
     if scope == "use-terms" and free and licence.fact("use_restrictions").code is Code.LIMIT:
-        words = f"{declared} drops the use limits of {node} ({licence.name}), which must be passed on"
+        words = f"{offered}, which leaves out the use limits of {node} ({licence.title}); they must be passed on"
         yield Flag("drops-use-limits", words, ids, node, licence.id)
     if scope == "whole" and not any(each.id == licence.id or _joins(licence, each) for each in claim):
-        words = f"{declared} drops the share-alike of {node} ({licence.name})"
+        words = f"{offered}; {node} ({licence.title}) wants what contains it under its own licence"
         yield Flag("drops-share-alike", words, ids, node, licence.id)
+
+
+_ROLES = {
+    Hold.HELD: "which is inside it", Hold.CHANGED: "from which it was made", Hold.USED: "which it calls",
+    Hold.DATA: "on which it was trained", Hold.CORPUS: "on which it was pre-trained",
+    Hold.TEACHER: "from whose outputs it learned", Hold.TEACHER_OF_DATA: "whose outputs are in its training data",
+    Hold.MADE: "which wrote it",
+}  # fmt: skip
+"""What a thing is to the one that is offered."""
 
 
 def _refuses(licence: Licence, hold: Hold, purpose: Purpose, asked: Asked) -> bool:

@@ -14,7 +14,7 @@ from intermodel.records.licences import Licence, Terms, compound, find, unknown
 from intermodel.records.lineage import Graph, Node, Tenure
 from intermodel.records.places import place_of
 from intermodel.records.verdict.conflicts import Held, conflicts, flags
-from intermodel.records.verdict.tell import lead, words
+from intermodel.records.verdict.tell import beside, beside_duty, lead, where, words
 from intermodel.records.verdict.values import (
     Certainty,
     Conflict,
@@ -26,7 +26,7 @@ from intermodel.records.verdict.values import (
     Verdict,
     purpose_of,
 )
-from intermodel.records.verdict.walk import Hold, Pair, Walk, walk
+from intermodel.records.verdict.walk import Hold, Pair, Walk, works
 from intermodel.records.verdict.weigh import NO_LICENCE, Asked, Point, Weight, weigh
 
 MOST_REASONS = 200
@@ -59,18 +59,32 @@ def verdict(
     """
     purpose, place = purpose_of(purpose), place_of(place)
     root = graph.node(name)
-    way = walk(graph, name)
-    notes = list(_notes(way))
+    way, *parts = works(graph, name)
+    complete = way.complete and all(part.complete for part in parts)
+    notes = list(_notes(way, complete=complete))
     asked = Asked(purpose, place, root.multimodal)
-    weighed = _grouped(_weighed(graph, way, asked, on, notes), name)
-    held: list[Held] = [(one.pair[0], one.licence, one.pair[1]) for one in weighed]
+    read = _Reader(on, purpose, notes)
+    weighed = _grouped(_weighed(graph, way, asked, read), name)
+    held = _held(weighed)
     clashes = conflicts(held)
-    flagged = flags(_claim(root, weighed, asked), root.name or name, [*_below(root, held)], asked)
+    flagged = flags(_claim(root, weighed, asked), [*_below(root, held)], asked)
     told = [reason for one in weighed for reason in _reasons(one, root, way)]
+    duties = [*_duties(weighed)]
+    for part in parts:
+        within = graph.node(part.name)
+        more = _grouped(_weighed(graph, part, Asked(purpose, place, within.multimodal), read), part.name)
+        reasons = [beside(within, reason) for one in more for reason in _reasons(one, within, part)]
+        if purpose is Purpose.REDISTRIBUTE:
+            weighed += more
+            duties += [beside_duty(within, duty) for duty in _duties(more)]
+            clashes += conflicts(_held(more))
+            told += reasons
+        else:  # a part can be left aside, so it warns
+            told += [replace(one, strict=None, lenient=None) for one in reasons if _stands_against(one)]
     told += [_clash(each, purpose) for each in clashes]
-    if not way.complete:
+    if not complete:
         told.append(_cut(name))
-    owed = tuple(_duties(weighed))
+    owed = tuple(dict.fromkeys(duties))
     warned = (*_warnings(told), *dict.fromkeys(notes))[:MOST_REASONS]
     kept = sorted(told, key=_gravity)[:MOST_REASONS]
     return Verdict(
@@ -79,8 +93,17 @@ def verdict(
         _finding(told, [duty for duty in owed if duty.lenient], strict=False),
         tuple(kept), owed, warned, clashes, flagged, tuple(_unknown(weighed))[:MOST_REASONS],
         tuple(sorted({code for one in weighed for code in one.weight.excluded})), _scale(weighed),
-        tuple(dict.fromkeys(reason.certainty for reason in sorted(told, key=_gravity))), len(way.pairs), way.complete,
+        tuple(dict.fromkeys(reason.certainty for reason in sorted(told, key=_gravity))),
+        sum(len(each.pairs) for each in (way, *parts)), complete,
     )  # fmt: skip
+
+
+def _held(weighed: Iterable[_Weighed]) -> list[Held]:
+    return [(one.pair[0], one.licence, one.pair[1]) for one in weighed]
+
+
+def _stands_against(reason: Reason) -> bool:
+    return reason.strict in (Outcome.REFUSE, Outcome.UNKNOWN)
 
 
 def _claim(root: Node, weighed: list[_Weighed], asked: Asked) -> list[Licence]:
@@ -96,17 +119,16 @@ def _below(root: Node, held: list[Held]) -> Iterator[Held]:
     yield from (one for one in held if own or one[0] != root.id)
 
 
-def _notes(way: Walk) -> Iterator[str]:
+def _notes(way: Walk, *, complete: bool) -> Iterator[str]:
     if way.circle:
         yield f"the lineage of {way.name} leads back to itself"
-    if not way.complete:
+    if not complete:
         yield "the lineage is larger than is followed here; what lies beyond is unknown"
 
 
-def _weighed(graph: Graph, way: Walk, asked: Asked, on: date | None, notes: list[str]) -> Iterator[_Weighed]:
+def _weighed(graph: Graph, way: Walk, asked: Asked, read: _Reader) -> Iterator[_Weighed]:
     found: dict[str, _Under] = {}
     known: dict[tuple[int, Hold, bool | None, bool], list[tuple[Licence, Weight]]] = {}
-    read = _Reader(on, asked.purpose, notes)
     for pair in way.pairs:
         node, hold = graph.node(pair[0]), pair[1]
         if node.id not in found:
@@ -153,7 +175,7 @@ class _Reader:
             self._notes.append(f"the declared licence of {node.id} is to be read from its card")
             return _Under((), announced=True)
         found = [self._find(each) for each in given] or [Terms(((unknown(NO_LICENCE),),), "")]
-        self._notes += [f"{node.id}: {terms.note}" for terms in found if terms.note]
+        self._notes += [f"of {node.id}: {terms.note}" for terms in found if terms.note]
         return _Under(tuple(self._dated(terms) for terms in found), claimed)
 
     def _find(self, said: str) -> Terms:
@@ -280,7 +302,10 @@ def _duties(weighed: Iterable[_Weighed]) -> Iterator[Duty]:
             continue  # what a strict reading refuses outright owes nothing in it
         for owed in one.weight.owed:
             certainty = _worst(one)
-            duty = Duty(owed.kind, owed.words, one.node.id, one.licence.id, owed.source, certainty, one.weight.binds)
+            duty = Duty(
+                owed.kind, owed.code, owed.words, owed.when, where(one.licence, owed.source), one.node.id,
+                one.licence.id, owed.source, certainty, one.weight.binds,
+            )  # fmt: skip
             key = (owed.kind, owed.words, one.licence.id)
             if key not in found or (duty.lenient and not found[key].lenient):
                 found[key] = duty
@@ -324,11 +349,17 @@ def _warnings(told: Iterable[Reason]) -> Iterator[str]:
             yield reason.words
 
 
+_ASKED = {
+    "attribution": "credit or notices", "naming": "a name to be shown", "notice_file": "a NOTICE file",
+    "copyleft": "its own terms on what is made from it",
+}  # fmt: skip
+
+
 def _unknown(weighed: Iterable[_Weighed]) -> Iterator[str]:
     for one in weighed:
         more = f" and {one.also} more" if one.also else ""
         for what in one.weight.unknown:
-            said = what if not one.licence.known else f"whether {one.licence.name} asks for {what.replace('_', ' ')}"
+            said = what if not one.licence.known else f"whether {one.licence.name} asks for {_ASKED.get(what, what)}"
             yield f"{one.node.id}{more}: {said}"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from intermodel.records.facts import Kind
-from intermodel.records.licences import Licence
+from intermodel.records.licences import Licence, When
 from intermodel.records.lineage import Node
-from intermodel.records.verdict.values import Certainty
+from intermodel.records.verdict.values import Certainty, Duty, Reason
 from intermodel.records.verdict.walk import Hold
 from intermodel.records.verdict.weigh import Point
 
@@ -23,14 +24,28 @@ _LEADS = {
 }
 
 
+_OWN = "by its own terms"
+
+
 def lead(asked: Node, node: Node, hold: Hold) -> str:
     """How the node stands to what was asked about: `weights are a derivative of llama-7b-65b`."""
     if node.id == asked.id:
-        return f"{_name(node)} itself"
+        return _OWN
     thing = {Kind.DATASET: "data", Kind.APPLICATION: "parts", Kind.SERVICE: "parts"}.get(
         asked.kind or Kind.WEIGHTS, "weights"
     )
     return _LEADS[hold].format(thing=thing, name=_name(node))
+
+
+def beside(part: Node, reason: Reason) -> Reason:
+    """A reason about something that is shipped beside what was asked about, or stands behind that."""
+    return replace(reason, words=f"beside it ships {_name(part)}: {reason.words.removeprefix(f'{_OWN}: ')}")
+
+
+def beside_duty(part: Node, duty: Duty) -> Duty:
+    """A duty about something that is shipped beside what was asked about: only who hands the whole on has it."""
+    words = f"As to {_name(part)}, which ships beside it: {duty.words[:1].lower()}{duty.words[1:]}"
+    return replace(duty, words=words, when=When.REDISTRIBUTE)
 
 
 def _name(node: Node) -> str:
@@ -38,17 +53,24 @@ def _name(node: Node) -> str:
 
 
 def where(licence: Licence, source: str) -> str:
-    """The licence and the sections on which a fact rests: `LLaMA License Agreement, 1a, 2a.i`."""
+    """The licence and the sections on which a fact rests: `LLaMA License Agreement, sections 1a, 2a.i`.
+
+    Sections that nobody compared with a text say so.
+    """
     sections = ", ".join(re.findall(r"\[([^\]]+)\]", source))
-    name = licence.name.split(" (")[0]
-    return f"{name}, {re.sub(r',(?! )', ', ', sections)}" if sections else name
+    if not sections:
+        return licence.title
+    several = "s" if "," in sections or "-" in sections else ""
+    unread = f" (section{several} not checked)" if licence.sections == "unchecked" else ""
+    return f"{licence.title}, section{several} {re.sub(r',(?! )', ', ', sections)}{unread}"
 
 
 def words(begin: str, licence: Licence, point: Point, node: Node, claimed: bool) -> str:
     """A whole reason."""
     if not licence.known:
         return f"{begin}: {point.words}"
-    said = f"{begin}: {where(licence, point.source)}: {point.words}"
+    grounds = "no licence is stated" if licence.kind == "none" else where(licence, point.source)
+    said = f"{begin}: {grounds}: {point.words}"
     if claimed:
         said += " (as its tag says; not read)"
     if claimed and node.shipped:

@@ -9,8 +9,9 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from intermodel.core.errors import Invalid
+from intermodel.records.licences import When
 
-RULES = "1"
+RULES = "2"
 """Version of the rules that this room applies: another verdict from the same facts means another version."""
 
 
@@ -104,13 +105,19 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something that must be done or kept to.
+    """Something that must be done or kept to, as a sentence.
 
     `kind` is one of: condition, attribution, notice, naming, share-alike, acceptable-use, scale, region, contract.
+    `code` is what the fact of the licence says, in the words of the licence data.
     """
 
     kind: str
+    code: str
     words: str
+    when: When
+    """Who must heed it."""
+    section: str
+    """The licence and its sections: `Apache License 2.0, section 4`."""
     node: str
     licence: str
     source: str
@@ -121,7 +128,8 @@ class Duty:
     def document(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "kind": self.kind, "words": self.words, "node": self.node, "licence": self.licence, "source": self.source,
+            "kind": self.kind, "code": self.code, "words": self.words, "when": str(self.when),
+            "section": self.section, "node": self.node, "licence": self.licence, "source": self.source,
             "certainty": str(self.certainty), "lenient": self.lenient,
         }  # fmt: skip
 

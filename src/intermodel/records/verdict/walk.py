@@ -3,12 +3,15 @@
 A thing can be reached in several ways, and each binds differently; so what is visited are pairs of a thing and a hold.
 The graph may hold circles, ends that are no nodes, and thousands of things: each pair is visited once, by a shortest
 way, and beyond `MOST_EDGES` the walk ends and says so.
+
+What is shipped beside a thing is a work of its own: it has a walk of its own, as if it were asked about.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from intermodel.records.lineage import Edge, Graph, How
@@ -75,47 +78,78 @@ RULES_OF_EDGES: dict[tuple[Hold, How], Hold] = {
     **_up(Hold.MADE, made=Hold.MADE),
 }
 """What an edge carries: the rule table of how obligations travel. An edge that is not here (`evaluated-on`) carries
-nothing. The outputs of a fine-tune of a model are outputs of that model too, so a hold goes on through its bases."""
+nothing, and `bundles` leads to another work. The outputs of a fine-tune of a model are outputs of that model too, so a
+hold goes on through its bases."""
 
 Pair = tuple[str, Hold]
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The pairs in the order of their distance, and for each the edge by which it was reached."""
+    """The pairs behind one work in the order of their distance, and for each the edge by which it was reached."""
 
     name: str
     pairs: tuple[Pair, ...]
     came: dict[Pair, tuple[Pair, Edge]]
     complete: bool
     circle: bool = False
-    """Whether it leads back to what was asked about."""
+    """Whether it leads back to the work."""
+    parts: tuple[tuple[Pair, Edge], ...] = ()
+    """Edges to what is shipped beside it, or beside what is inside it."""
+    followed: int = 0
+    before: tuple[Step, ...] = ()
+    """The first steps from what was asked about to the work."""
+    before_length: int = 0
 
     def way(self, pair: Pair) -> tuple[tuple[Step, ...], int]:
         """The first steps up to a pair from what was asked about, and how many there are in all."""
         back: deque[Step] = deque(maxlen=MOST_STEPS)
-        length = 0
+        length = self.before_length
         while pair in self.came:
             pair, edge = self.came[pair]
-            back.appendleft(Step(edge.child, str(edge.how), edge.parent))
+            back.appendleft(_step(edge))
             length += 1
-        return tuple(back), length
+        return (*self.before, *back)[:MOST_STEPS], length
 
 
-def walk(graph: Graph, name: str) -> Walk:
-    """All pairs behind `name`, itself first."""
+def _step(edge: Edge) -> Step:
+    return Step(edge.child, str(edge.how), edge.parent)
+
+
+def works(graph: Graph, name: str) -> tuple[Walk, ...]:
+    """The walk of `name`, then one for each thing shipped beside it, and beside that; all within `MOST_EDGES`."""
     above: dict[str, list[Edge]] = {}
     for edge in graph.edges:
         above.setdefault(edge.child, []).append(edge)
+    found = [_walk(above, name, MOST_EDGES)]
+    left, seen = MOST_EDGES - found[0].followed, {name}
+    for work in found:  # which grows on the way
+        for pair, edge in work.parts:
+            if edge.parent in seen:
+                continue
+            seen.add(edge.parent)
+            steps, length = work.way(pair)
+            part = _walk(above, edge.parent, left)
+            left -= part.followed
+            found.append(replace(part, before=(*steps, _step(edge))[:MOST_STEPS], before_length=length + 1))
+    return tuple(found)
+
+
+def _walk(above: Mapping[str, Sequence[Edge]], name: str, most: int) -> Walk:
+    """All pairs behind `name`, itself first."""
     start = (name, Hold.HELD)
     came: dict[Pair, tuple[Pair, Edge]] = {}
     pairs, todo, seen = [start], deque([start]), {start}
+    parts: list[tuple[Pair, Edge]] = []
     followed, circle = 0, False
-    while todo and followed < MOST_EDGES:
+    while todo and (followed < most or not above.get(todo[0][0])):
         here = todo.popleft()
         for edge in above.get(here[0], ()):
             followed += 1
             hold = RULES_OF_EDGES.get((here[1], edge.how))
+            if edge.how is How.BUNDLES:
+                parts += [(here, edge)] if here[1] in (Hold.HELD, Hold.CHANGED) else []
+                continue
             circle = circle or edge.parent == name
             if hold is None or edge.parent == name or (edge.parent, hold) in seen:
                 continue
@@ -124,4 +158,4 @@ def walk(graph: Graph, name: str) -> Walk:
             came[pair] = (here, edge)
             pairs.append(pair)
             todo.append(pair)
-    return Walk(name, tuple(pairs), came, not todo, circle)
+    return Walk(name, tuple(pairs), came, not todo, circle, tuple(parts), followed)

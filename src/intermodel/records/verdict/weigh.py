@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from intermodel.records.licences import Code, Licence, Said
+from intermodel.records.licences import Code, Licence, Said, When, tasks
 from intermodel.records.places import left_out
+from intermodel.records.verdict.say import LIMITS, say
 from intermodel.records.verdict.values import Certainty, Outcome, Purpose
 from intermodel.records.verdict.walk import Hold
 
@@ -32,13 +33,6 @@ FIELDS = {
 }  # fmt: skip
 """Which fact answers which purpose."""
 
-WORDS = {
-    "commercial": "commercial use", "research": "research use", "redistribution": "passing it on",
-    "derivatives": "changing it", "outputs_train_models": "training other models on its outputs",
-    "serve": "serving it to others", "outputs": "use of its outputs", "use_restrictions": "uses ruled out",
-    "scale_limit": "limit of scale", "geo_limit": "places left out",
-}  # fmt: skip
-
 _OUTCOMES = {
     Code.ALLOW: Outcome.ALLOW, Code.NONE: Outcome.ALLOW, Code.CONDITIONAL: Outcome.DUTIES,
     Code.PRIVATE: Outcome.DUTIES, Code.DENY: Outcome.REFUSE,
@@ -46,18 +40,19 @@ _OUTCOMES = {
 NO_LICENCE = "no licence"
 """The id of an unknown licence where nobody names one."""
 
-_LIMITS = ("use_restrictions", "scale_limit", "geo_limit")
 _RIVALS = (Purpose.COMMERCIAL, Purpose.SERVE, Purpose.TRAIN_ON_OUTPUTS)
 """Purposes for which a model competes with the service whose outputs taught it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A duty before it is known who brings it."""
+    """A duty before it is known who brings it. `code` is what the licence's fact says, for programs."""
 
     kind: str
     words: str
     source: str
+    code: str
+    when: When
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +126,10 @@ def _not_known(licence: Licence, hold: Hold) -> Weight:
 def _inside(licence: Licence, hold: Hold, asked: Asked) -> Weight:
     certainty = Certainty.CONTRACT if licence.contract else None
     if licence.contract and hold is Hold.USED and asked.purpose in (Purpose.REDISTRIBUTE, Purpose.MODIFY):
-        words = "it is called and not handed out: whoever runs this needs an agreement of his own"
+        words = "it is called and not handed out: whoever runs this needs an agreement of their own"
         point = Point("serve", words, "infer", Certainty.CONTRACT, Outcome.DUTIES, Outcome.DUTIES)
-        return Weight((point,), (Owed("contract", words, "infer"),))
+        said = "Whoever runs this needs an agreement of their own with the service that it calls."
+        return Weight((point,), (Owed("contract", said, "infer", "own agreement", When.USE),))
     points = [_permission(licence, FIELDS[asked.purpose], asked, certainty)]
     if hold is Hold.CHANGED and (changed := _changed(licence, asked, certainty)):
         points.append(changed)
@@ -159,9 +155,7 @@ def _permission(licence: Licence, name: str, asked: Asked, certainty: Certainty 
     outcome = _OUTCOMES.get(said.code, Outcome.UNKNOWN)
     if said.code is Code.NOT_ADDRESSED and name == "outputs_train_models":
         outcome = Outcome.ALLOW  # a text that is silent on outputs claims nothing in them
-    return Point(
-        name, f"{WORDS[name]}: {said.words}", said.source, _certainty(said, asked, certainty), outcome, outcome
-    )
+    return Point(name, say(name, said), said.source, _certainty(said, asked, certainty), outcome, outcome)
 
 
 def _changed(licence: Licence, asked: Asked, certainty: Certainty | None) -> Point | None:
@@ -174,23 +168,23 @@ def _changed(licence: Licence, asked: Asked, certainty: Certainty | None) -> Poi
         outcome = Outcome.UNKNOWN
     else:
         return None
-    words = f"{WORDS['derivatives']}: {said.words}"
-    return Point("derivatives", words, said.source, _certainty(said, asked, certainty), outcome, outcome)
+    return Point(
+        "derivatives", say("derivatives", said), said.source, _certainty(said, asked, certainty), outcome, outcome
+    )
 
 
 def _limits(licence: Licence, asked: Asked, certainty: Certainty | None) -> Iterator[Point]:
     """Limits that nobody knows keep an answer from being a yes; a place that is left out is refused."""
-    for name in _LIMITS:
+    for name, words in LIMITS.items():
         said = licence.fact(name)
         if said.code is Code.UNKNOWN and not licence.contract:
-            yield Point(name, f"{WORDS[name]}: not known", "none", Certainty.UNVERIFIED, *(Outcome.UNKNOWN,) * 2)
+            yield Point(name, words, "none", Certainty.UNVERIFIED, *(Outcome.UNKNOWN,) * 2)
     said = licence.fact("geo_limit")
     out = left_out(asked.place, said.value.get("exclude", ())) if asked.place else False
     if out is False or (out := _reaches(said, asked, out)) is False:
         return
     outcome = Outcome.REFUSE if out else Outcome.UNKNOWN
-    words = f"{WORDS['geo_limit']}: {said.words}"
-    yield Point("geo_limit", words, said.source, _certainty(said, asked, certainty), outcome, outcome)
+    yield Point("geo_limit", say("geo_limit", said), said.source, _certainty(said, asked, certainty), outcome, outcome)
 
 
 def _reaches(said: Said, asked: Asked, out: bool | None) -> bool | None:
@@ -204,21 +198,40 @@ def _reaches(said: Said, asked: Asked, out: bool | None) -> bool | None:
 def _owed(licence: Licence, points: list[Point], hold: Hold) -> Iterator[Owed]:
     for point in points:
         if point.strict is Outcome.DUTIES:
-            yield Owed("condition", point.words, point.source)
+            yield from _tasks("condition", point.fact, licence.fact(point.fact))
     for name, kind in (("attribution", "attribution"), ("notice_file", "notice"), ("naming", "naming")):
         said = licence.fact(name)
         if said.code is Code.DUTY:
-            yield Owed(kind, said.words, said.source)
+            yield from _tasks(kind, name, said)
     said = licence.fact("copyleft")
     if said.code is Code.DUTY and not (hold is Hold.USED and said.value.get("scope") in ("whole", "weak")):
         kind = {"use-terms": "acceptable-use", "copy": "notice", "contract": "contract"}.get(
             str(said.value.get("scope")), "share-alike"
         )
-        yield Owed(kind, said.words, said.source)
+        yield from _tasks(kind, "copyleft", said)
     for name, kind in (("use_restrictions", "acceptable-use"), ("scale_limit", "scale"), ("geo_limit", "region")):
         said = licence.fact(name)
         if said.code is Code.LIMIT:
-            yield Owed(kind, said.words, said.source)
+            yield from _tasks(kind, name, said)
+
+
+_WHEN = {
+    "attribution": When.REDISTRIBUTE, "notice_file": When.REDISTRIBUTE, "naming": When.REDISTRIBUTE,
+    "copyleft": When.REDISTRIBUTE, "redistribution": When.REDISTRIBUTE, "derivatives": When.MODIFY,
+    "serve": When.SERVE, "outputs_train_models": When.TRAIN,
+}  # fmt: skip
+"""Who must heed what nobody put into a sentence; else it is whoever uses the thing."""
+
+
+def _tasks(kind: str, name: str, said: Said) -> Iterator[Owed]:
+    """A duty in sentences; in the licence's own words where there are none."""
+    found = tasks(name, said.words)
+    if found is None:
+        words = f"{said.words[:1].upper()}{said.words[1:]}."
+        yield Owed(kind, words, said.source, said.words, _WHEN.get(name, When.USE))
+        return
+    for task in found:
+        yield Owed(kind, task.words, said.source, said.words, task.when)
 
 
 def _gaps(licence: Licence) -> tuple[str, ...]:
@@ -244,7 +257,7 @@ def _scale(licence: Licence) -> dict[str, int]:
 def _trained(licence: Licence, hold: Hold, asked: Asked) -> Weight:
     if licence.kind == "data" and licence.fact("outputs_train_models").code is Code.ALLOW:
         said = licence.fact("outputs_train_models")
-        words = f"what is trained on it: {said.words}"
+        words = "what is trained on it is free"
         return Weight((Point("outputs_train_models", words, said.source, Certainty.LICENCE_TEXT, Outcome.ALLOW, None),))
     whole = _inside(licence, Hold.CHANGED, asked)
     points = []
@@ -258,7 +271,7 @@ def _taught(licence: Licence, hold: Hold, asked: Asked) -> Weight:
     """A model trained on the outputs of the one under this licence."""
     said, derived = licence.fact("outputs_train_models"), licence.fact("distilled_model_is_derivative")
     binds = hold is Hold.TEACHER
-    words = f"{WORDS['outputs_train_models']}: {said.words}"
+    words = say("outputs_train_models", said)
     if licence.contract:
         return _agreed(said, words, asked)
     if said.code in (Code.ALLOW, Code.NOT_ADDRESSED, Code.NONE) and derived.code is not Code.YES:
@@ -279,7 +292,8 @@ def _flat(said: Said, words: str, outcome: Outcome, asked: Asked, binds: bool) -
         "outputs_train_models", words, said.source, _certainty(said, asked, None), outcome, outcome if binds else None
     )
     kind = "naming" if "nam" in said.words or "display" in said.words else "condition"
-    return Weight((point,), (Owed(kind, words, said.source),) if outcome is Outcome.DUTIES else (), binds)
+    owed = tuple(_tasks(kind, "outputs_train_models", said)) if outcome is Outcome.DUTIES else ()
+    return Weight((point,), owed, binds)
 
 
 def _as_derived(licence: Licence, said: Said, words: str, asked: Asked, binds: bool) -> Weight:
@@ -304,31 +318,26 @@ def _agreed(said: Said, words: str, asked: Asked) -> Weight:
     limited = said.code in (Code.DENY, Code.CONDITIONAL)
     strict = Outcome.REFUSE if refused else Outcome.DUTIES if limited else Outcome.ALLOW
     point = Point("outputs_train_models", words, said.source, Certainty.CONTRACT, strict, None)
-    return Weight((point,), (Owed("contract", words, said.source),) if limited else (), False)
+    return Weight((point,), tuple(_tasks("contract", "outputs_train_models", said)) if limited else (), False)
 
 
 def _made(licence: Licence, asked: Asked) -> Weight:
     """Content that the model under this licence generated."""
     said, training = licence.fact("outputs"), licence.fact("outputs_train_models")
-    words = f"{WORDS['outputs']}: {said.words}"
     if said.code is Code.SAME_TERMS:
         return _inside(licence, Hold.CHANGED, asked)
     certainty = Certainty.CONTRACT if licence.contract else _certainty(said, asked, None)
     outcome = {
         Code.NONE: Outcome.ALLOW, Code.NOT_ADDRESSED: Outcome.ALLOW, Code.USE_LIMITS: Outcome.DUTIES,
     }.get(said.code, Outcome.UNKNOWN)  # fmt: skip
-    points = [Point("outputs", words, said.source, certainty, outcome, outcome)]
-    owed = [Owed("acceptable-use", words, said.source)] if outcome is Outcome.DUTIES else []
+    points = [Point("outputs", say("outputs", said), said.source, certainty, outcome, outcome)]
+    owed = [*_tasks("acceptable-use", "outputs", said)] if outcome is Outcome.DUTIES else []
     if training.code in (Code.DENY, Code.CONDITIONAL):
-        owed.append(Owed("contract" if licence.contract else "condition", _training(training), training.source))
+        owed += _tasks("contract" if licence.contract else "condition", "outputs_train_models", training)
         points.append(_training_point(licence, training, asked))
     elif training.code is Code.UNKNOWN and asked.purpose is Purpose.TRAIN_ON_OUTPUTS:
         points.append(_training_point(licence, training, asked))
     return Weight(tuple(points), tuple(owed))
-
-
-def _training(said: Said) -> str:
-    return f"{WORDS['outputs_train_models']}: {said.words}"
 
 
 def _training_point(licence: Licence, said: Said, asked: Asked) -> Point:
@@ -338,4 +347,4 @@ def _training_point(licence: Licence, said: Said, asked: Asked) -> Point:
         outcome = _OUTCOMES.get(said.code, Outcome.UNKNOWN)
     certainty = Certainty.CONTRACT if licence.contract else _certainty(said, asked, None)
     lenient = Outcome.DUTIES if licence.contract else outcome
-    return Point("outputs_train_models", _training(said), said.source, certainty, outcome, lenient)
+    return Point("outputs_train_models", say("outputs_train_models", said), said.source, certainty, outcome, lenient)

@@ -14,6 +14,7 @@ from intermodel.settings.model import NAME
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import PREFIX, Operation
 from intermodel.web.api.receipts import TOKEN
+from intermodel.writer.runs import ID as RUN
 
 _ABOUT = """What a node can call, what it may spend and what it did.
 
@@ -24,7 +25,9 @@ _NAMED = "`NAME` or `owner/NAME`; the slash may be written as it is, or as %2F."
 _NAME = {"type": "string", "pattern": NAME, "maxLength": 200}
 _IN_PATH: dict[str, tuple[str, dict[str, Any]]] = {
     "receipts": ("A receipt's id.", {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"}),
+    "ledger": ("Number of an entry.", {"type": "string", "pattern": "^(0|[1-9][0-9]{0,17})$"}),
     "tokens": ("A token's id.", {"type": "string", "pattern": TOKEN}),
+    "writer": ("A run's id.", {"type": "string", "pattern": f"^{RUN.pattern}$"}),
 }
 """What stands in the path of those that are not named by `_NAME`."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from intermodel.core import NotFound
@@ -16,6 +18,8 @@ from intermodel.records.verdict import COUNTRIES, Purpose
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import Asked, Operation, Raw
 
+TAKEN_BYTES = 16 * 1024 * 1024
+"""Largest bundle that is taken over."""
 TOLD_BYTES = 4 * 1024 * 1024
 """Largest document that tells of a thing: a card and a lineage of a few thousand things."""
 
@@ -153,6 +157,20 @@ class Bundle(Open):
     """Signed statements with their proofs, for `intermodel verify`."""
 
 
+class TakenEntry(Form):
+    """A statement as it stands in this ledger now."""
+
+    index: int
+    signer: str
+    """Id of the key that signed it."""
+
+
+class Taken(Form):
+    """What was not there yet."""
+
+    entries: list[TakenEntry]
+
+
 class ToldForm(Form):
     """What somebody tells of a thing. The node signs that it was told so, by whom and where."""
 
@@ -190,6 +208,7 @@ class Records:
         one = "/records/{name}"
         return [
             Operation("GET", "/records", self.search, Things, Search),
+            Operation("POST", "/records", self.take, Taken, takes=Bundle, who="admin", most=TAKEN_BYTES),
             Operation("GET", one, self.get, RecordState, misses=True),
             Operation("PUT", one, self.put, RecordState, takes=ToldForm, who="admin", most=TOLD_BYTES),
             Operation("POST", f"{one}/sign", self.sign, RecordState, who="admin", misses=True),
@@ -206,22 +225,27 @@ class Records:
         pairs = [(name, line) for name, value in given.items() for line in str(value).split("\n") if line]
         return (await self._records.search(Query.of(pairs, None if asked.caller.admin else ()))).document()
 
+    async def take(self, asked: Asked) -> Taken:
+        """Take over what signers say whom this node trusts, out of a bundle of theirs or one signed envelope."""
+        made = await self._records.take(orjson.dumps(asked.body.model_dump()))
+        return Taken(entries=[TakenEntry(index=entry.index, signer=entry.signer) for entry in made])
+
     async def get(self, asked: Asked) -> dict[str, Any]:
         """All that is known of a thing. Each fact has its source; what other sources say instead stands beside it."""
-        return (await self._records.of(asked.name)).document()
+        return await asyncio.to_thread((await self._records.of(asked.name)).document)
 
     async def put(self, asked: Asked) -> dict[str, Any]:
         """Tell of a thing. What the same source told before of the same kind is superseded and stays in the ledger."""
         told = Told.of(asked.body.model_dump(exclude_none=True))
-        return (await self._records.put(asked.name, told)).document()
+        return await asyncio.to_thread((await self._records.put(asked.name, told)).document)
 
     async def sign(self, asked: Asked) -> dict[str, Any]:
         """Sign what this node reads of a model that it holds: its file's facts, and its card."""
-        return (await self._records.sign(asked.name)).document()
+        return await asyncio.to_thread((await self._records.sign(asked.name)).document)
 
     async def passport(self, asked: Asked) -> dict[str, Any]:
         """What a thing is, from what it was made, how open it is, what it may be used for, and what is unknown."""
-        return (await self._records.passport(asked.name, asked.query.place)).document()
+        return await asyncio.to_thread((await self._records.passport(asked.name, asked.query.place)).document)
 
     async def verdict(self, asked: Asked) -> dict[str, Any]:
         """What the licences of a thing and of its ancestors permit. Informative, and no legal advice."""
@@ -234,9 +258,9 @@ class Records:
 
     async def bom(self, asked: Asked) -> dict[str, Any]:
         """A bill of material of a thing and what it was made from."""
-        document = (await self._records.of(asked.name)).document()
-        at = datetime.now(UTC)
-        return cyclonedx(document, at) if asked.query.format == "cyclonedx" else spdx3(document, at)
+        record, at = await self._records.of(asked.name), datetime.now(UTC)
+        write = cyclonedx if asked.query.format == "cyclonedx" else spdx3
+        return await asyncio.to_thread(lambda: write(record.document(), at))
 
     async def bundle(self, asked: Asked) -> Raw:
         """All statements on which a record rests, with the proofs that anyone can check offline."""

@@ -11,19 +11,23 @@ from starlette.routing import BaseRoute, Route
 
 from intermodel.gateway import Gateway
 from intermodel.governance import Tokens as NodeTokens
+from intermodel.ledger import Ledger
 from intermodel.records.store import Records as Known
-from intermodel.settings import Limits
+from intermodel.settings import Settings
 from intermodel.web.api.budgets import Budgets
 from intermodel.web.api.deployments import Deployments
 from intermodel.web.api.explain import Explain
 from intermodel.web.api.figures import Figures
+from intermodel.web.api.ledger import Statements
 from intermodel.web.api.openapi import openapi, path_in_starlette
 from intermodel.web.api.operation import Asked, Endpoint, Operation
 from intermodel.web.api.receipts import Receipts
 from intermodel.web.api.records import Records
 from intermodel.web.api.routes import Routes
 from intermodel.web.api.tokens import Tokens
+from intermodel.web.api.writer import Writer
 from intermodel.web.auth import Auth
+from intermodel.writer.runs import Runs
 
 
 class OpenApi(BaseModel):
@@ -50,24 +54,30 @@ class Document:
         return self._written
 
 
-def operations(limits: Limits, gateway: Gateway, tokens: NodeTokens, records: Known) -> list[Operation]:
+def operations(
+    settings: Settings, gateway: Gateway, tokens: NodeTokens, records: Known, ledger: Ledger, runs: Runs
+) -> list[Operation]:
     """Every operation of the API."""
     resources = (
         Deployments(gateway),
         Routes(gateway),
-        Explain(limits, gateway),
+        Explain(settings.limits, gateway),
         Budgets(gateway.accounts.budgets),
         Receipts(gateway),
         Figures(gateway),
         Records(records),
+        Statements(ledger),
         Tokens(tokens),
+        Writer(runs, gateway, settings),
     )
     return Document([operation for resource in resources for operation in resource.operations()]).operations
 
 
-def api_routes(limits: Limits, gateway: Gateway, auth: Auth, tokens: NodeTokens, records: Known) -> list[BaseRoute]:
+def api_routes(
+    settings: Settings, gateway: Gateway, auth: Auth, tokens: NodeTokens, records: Known, ledger: Ledger, runs: Runs
+) -> list[BaseRoute]:
     """The same as Starlette's routes, one for each path; longer ones first, since a name may hold a slash."""
-    table = sorted(operations(limits, gateway, tokens, records), key=attrgetter("path"), reverse=True)
+    table = sorted(operations(settings, gateway, tokens, records, ledger, runs), key=attrgetter("path"), reverse=True)
     return [
         Route(path_in_starlette(path), Endpoint(list(group), auth))
         for path, group in groupby(table, key=attrgetter("path"))

@@ -5,6 +5,6 @@ Does not know: how a model is chosen or called, where anything is stored.
 """
 
 from intermodel.web.pages.errors import page_error
-from intermodel.web.pages.routes import page_routes
+from intermodel.web.pages.routes import page_routes, writer_routes
 
-__all__ = ["page_error", "page_routes"]
+__all__ = ["page_error", "page_routes", "writer_routes"]

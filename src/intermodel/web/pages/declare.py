@@ -9,13 +9,13 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from typing import Any
 
 from intermodel.core import Conflict, IntermodelError, Invalid
 from intermodel.gateway import Registry
 from intermodel.providers.provider import GROUP
 from intermodel.settings import Deployment, Route
+from intermodel.settings.installed import installed
 from intermodel.web.api.deployments import declare_deployment, deployment_names
 from intermodel.web.api.routes import declare_route
 from intermodel.web.pages.forms import Form
@@ -127,7 +127,7 @@ async def act(registry: Registry, draft: Draft) -> None:
 
 def providers() -> list[str]:
     """The wire formats that are installed."""
-    return sorted(point.name for point in entry_points(group=GROUP))
+    return sorted(installed(GROUP))
 
 
 def _several(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,10 @@ from intermodel.governance import Caller
 from intermodel.records.catalogue import Query
 from intermodel.records.passport import Line, Passport, compared
 from intermodel.records.picture import WORDS, picture
+from intermodel.records.record import Record
 from intermodel.records.store import Records as Store
+from intermodel.records.verdict.words import PURPOSES, of_allowed, once, owed, rests_on, sentence
+from intermodel.web.pages.card import Rendered, rendered
 from intermodel.web.pages.render import number, page, short
 
 MOST_COMPARED = 3
@@ -50,32 +54,6 @@ PLACES = {
     "KR": "Korea",
     "US": "the United States",
 }
-PURPOSES = {
-    "commercial": "Use it commercially",
-    "research": "Use it for research",
-    "redistribute": "Hand it on",
-    "modify": "Change it",
-    "train_on_outputs": "Train other models on what it writes",
-    "serve": "Serve it to others",
-}
-DUTIES = {
-    "attribution": "Give credit",
-    "notice": "Keep notices",
-    "naming": "Name it as its licence asks",
-    "share-alike": "Share alike",
-    "acceptable-use": "Keep to the use policy",
-    "scale": "Stay within a size",
-    "region": "Mind where",
-    "condition": "Keep a condition",
-    "contract": "Keep a contract",
-}
-"""Kinds of duties, for people."""
-CERTAINTIES = {
-    "licence-text": "the text of a licence",
-    "contract": "a contract, which binds whoever agreed to it",
-    "contested": "a reading that is contested",
-    "unverified": "claims that nobody verified",
-}
 
 
 class Records:
@@ -101,33 +79,8 @@ class Records:
         """One passport."""
         place = request.query_params.get("place", "")
         one = await self._records.passport(request.path_params["address"], place)
-        wide, narrow = picture(one.record.graph, one.record.address)
-        return page(
-            request.scope,
-            "record.html",
-            caller,
-            one=one,
-            record=one.record,
-            summary=summary(one),
-            plain=next((grade for grade in one.grades if grade["framework"] == "plain"), None),
-            commercial=next((verdict for verdict in one.verdicts if verdict["purpose"] == "commercial"), None),
-            told=[line for line in one.disclosed if line.value],
-            kept_back=[line for line in one.disclosed if line.value is False],
-            rulings=[ruling(verdict) for verdict in one.verdicts],
-            duties=duties(one.verdicts),
-            conflicts=once(one.verdicts, "conflicts"),
-            flags=once(one.verdicts, "flags"),
-            laws=laws(one.obligations),
-            notice=one.obligations.get("notice", ""),
-            said=[*one.record.statements, *one.record.around],
-            frameworks=FRAMEWORKS,
-            wide=Markup(wide),  # noqa: S704 - every label of it is escaped by `picture`
-            narrow=Markup(narrow),  # noqa: S704
-            ways={how.value: words for how, words in WORDS.items()},
-            place=place,
-            places=PLACES | ({} if place in PLACES else {place: place}),
-            shown=shown,
-        )
+        card = await _card(one.record)
+        return await asyncio.to_thread(_passport, request, caller, one, card, place)  # it may have many ancestors
 
     async def compare(self, request: Request, caller: Caller) -> Response:
         """Two or three passports side by side."""
@@ -141,7 +94,8 @@ class Records:
                 passports.append(await self._records.passport(name, ""))
             except (NotFound, Invalid) as error:
                 problems.append(str(error))
-        return page(
+        return await asyncio.to_thread(
+            page,
             request.scope,
             "compare.html",
             caller,
@@ -151,7 +105,7 @@ class Records:
             problems=problems,
             rows=compared(passports) if passports else [],
             ruled=[
-                (PURPOSES.get(first["purpose"], first["purpose"]), [one["strict"]["outcome"] for one in same])
+                (sentence(PURPOSES[first["purpose"]])[:-1], [one["strict"]["outcome"] for one in same])
                 for first, *rest in zip(*(one.verdicts for one in passports), strict=True)
                 for same in [[first, *rest]]
             ],
@@ -162,6 +116,37 @@ class Records:
             frameworks=FRAMEWORKS,
             shown=shown,
         )
+
+
+def _passport(request: Request, caller: Caller, one: Passport, card: Rendered | None, place: str) -> Response:
+    wide, narrow = picture(one.record.graph, one.record.address)
+    return page(
+        request.scope,
+        "record.html",
+        caller,
+        one=one,
+        record=one.record,
+        summary=summary(one),
+        plain=next((grade for grade in one.grades if grade["framework"] == "plain"), None),
+        commercial=next((verdict for verdict in one.verdicts if verdict["purpose"] == "commercial"), None),
+        told=[line for line in one.disclosed if line.value],
+        kept_back=[line for line in one.disclosed if line.value is False],
+        rulings=[ruling(verdict) for verdict in one.verdicts],
+        duties=owed(of_allowed(one.verdicts)),
+        conflicts=once(one.verdicts, "conflicts"),
+        flags=once(one.verdicts, "flags"),
+        laws=laws(one.obligations),
+        card=card,
+        notice=one.obligations.get("notice", ""),
+        said=[*one.record.statements, *one.record.around],
+        frameworks=FRAMEWORKS,
+        wide=Markup(wide),  # noqa: S704 - every label of it is escaped by `picture`
+        narrow=Markup(narrow),  # noqa: S704
+        ways={how.value: words for how, words in WORDS.items()},
+        place=place,
+        places=PLACES | ({} if place in PLACES else {place: place}),
+        shown=shown,
+    )
 
 
 def shown(line: Line) -> str:
@@ -213,6 +198,10 @@ class Narrowed:
     def after(self, cursor: str) -> str:
         return self._path([*(pair for pair in self.pairs if pair[0] != "after"), ("after", cursor)])
 
+    def asking(self, text: str) -> str:
+        """The same facets, other words."""
+        return self._path([("q", text), *(pair for pair in self.pairs if pair[0] not in ("q", "after"))])
+
     def has(self, name: str, value: str) -> bool:
         return (name, value) in self.pairs
 
@@ -235,65 +224,38 @@ class Ruling:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """Duties of one kind: each in words, and whose it is."""
-
-    kind: str
-    each: tuple[tuple[str, str], ...]
-
-
 def ruling(verdict: Mapping[str, Any]) -> Ruling:
     """What one verdict says."""
     reasons = (*verdict["strict"]["reasons"], *verdict["lenient"]["reasons"], *verdict["reasons"])
     words = dict.fromkeys(one["words"] for one in reasons)
     return Ruling(
-        PURPOSES.get(verdict["purpose"], verdict["purpose"]),
+        sentence(PURPOSES[verdict["purpose"]])[:-1],
         verdict["strict"]["outcome"],
         verdict["lenient"]["outcome"],
-        _listed([CERTAINTIES.get(one, one) for one in verdict["strict"]["certainty"]]),
-        (*words, *verdict["warnings"]),
+        rests_on(verdict["strict"]["certainty"]),
+        tuple(dict.fromkeys(map(sentence, (*words, *verdict["warnings"])))),
     )
 
 
-def duties(verdicts: Sequence[Mapping[str, Any]]) -> list[Due]:
-    """Every duty that a use brings which is not refused, once; by kind."""
-    found: dict[str, dict[str, list[str]]] = {}
-    for verdict in verdicts:
-        readings = (verdict["strict"], verdict["lenient"])
-        allowed = next((reading for reading in readings if reading["outcome"] != "refuse"), {"duties": ()})
-        for one in allowed["duties"]:
-            whose = found.setdefault(one["kind"], {}).setdefault(one["words"], [])
-            of = ", ".join(filter(None, (one["node"], one["licence"])))
-            if of not in whose:
-                whose.append(of)
-    kinds = [*DUTIES, *(kind for kind in found if kind not in DUTIES)]
-    return [
-        Due(DUTIES.get(kind, kind), tuple((words, "; ".join(whose)) for words, whose in found[kind].items()))
-        for kind in kinds
-        if kind in found
-    ]
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Rules of law that apply, or may apply, for the same reason."""
+
+    applies: str
+    why: str
+    each: tuple[Mapping[str, Any], ...]
 
 
-def once(verdicts: Sequence[Mapping[str, Any]], part: str) -> list[str]:
-    """The words of conflicts or flags of all verdicts, each once."""
-    return list(dict.fromkeys(one["words"] for verdict in verdicts for one in verdict[part]))
+def laws(obligations: Mapping[str, Any]) -> list[Rules]:
+    """What the law asks of whoever offers it: what applies first, then what may, by what that depends on."""
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for one in sorted(obligations.get("items", ()), key=lambda one: one["applies"] is None):
+        applies = "applies" if one["applies"] else "may apply"
+        why = "" if one["applies"] else sentence(one["why"])
+        found.setdefault((applies, why), []).append(one)
+    return [Rules(applies, why, tuple(each)) for (applies, why), each in found.items()]
 
 
-def laws(obligations: Mapping[str, Any]) -> list[dict[str, str]]:
-    """What the law asks of whoever offers it: what applies first, then what may."""
-    items = sorted(obligations.get("items", ()), key=lambda one: one["applies"] is None)
-    return [
-        {
-            "title": f"{one['law']}: {one['title']}",
-            "applies": {True: "applies", False: "does not apply"}.get(one["applies"], "may apply"),
-            "words": one["words"],
-            "why": one["why"],
-            "source": f"{one['source']}; {one['status']}, from {one['from']}",
-        }
-        for one in items
-    ]
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
+async def _card(record: Record) -> Rendered | None:
+    """Its card as HTML, made beside the calls that stream meanwhile."""
+    return await asyncio.to_thread(rendered, record.card.text) if record.card and record.card.text else None

@@ -26,6 +26,8 @@ from intermodel.web.pages.records import Records
 from intermodel.web.pages.signin import SignIn
 from intermodel.web.pages.spending import Spending
 from intermodel.web.pages.static import favicon, static
+from intermodel.web.pages.writer import Writer
+from intermodel.writer.runs import Runs
 
 View = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -75,6 +77,18 @@ def _records(known: Known, auth: Auth) -> list[BaseRoute]:
         Route("/records", _signed_in(auth, records.search)),
         Route("/records/compare", _signed_in(auth, records.compare)),
         Route("/records/{address:path}", _signed_in(auth, records.show)),
+    ]
+
+
+def writer_routes(settings: Settings, gateway: Gateway, engines: Engines, auth: Auth, runs: Runs) -> list[BaseRoute]:
+    """The pages about drafts that agents write."""
+    writer = Writer(runs, gateway, settings, Listing(gateway, engines), auth)
+    return [
+        Route("/writer", _signed_in(auth, writer.show_all), methods=["GET"]),
+        Route("/writer", _signed_in(auth, writer.make), methods=["POST"]),
+        Route("/writer/{id}", _signed_in(auth, writer.show), methods=["GET"]),
+        Route("/writer/{id}", _signed_in(auth, writer.act), methods=["POST"]),
+        Route("/writer/{id}/{file}", _signed_in(auth, writer.file), methods=["GET"]),
     ]
 
 

@@ -21,7 +21,9 @@ async function refresh() {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const now = fresh.getElementById(part.id);
-    if (now && !inUse(part)) part.replaceWith(document.adoptNode(now));
+    if (!now || inUse(part)) continue;
+    for (const open of part.querySelectorAll("details[id][open]")) now.querySelector(`#${open.id}`)?.setAttribute("open", "");
+    part.replaceWith(document.adoptNode(now));
   }
 }
 
@@ -45,7 +47,14 @@ async function turn() {
 
 function next() {
   clearTimeout(timer);
+  if (!document.querySelector("[data-live]")) return over();
   if (!document.hidden && pause.getAttribute("aria-pressed") !== "true") timer = setTimeout(turn, wait);
+}
+
+/** Nothing on the page changes any more. */
+function over() {
+  pause.hidden = true;
+  document.removeEventListener("visibilitychange", next);
 }
 
 pause.hidden = false;

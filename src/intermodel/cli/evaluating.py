@@ -1,0 +1,78 @@
+"""`intermodel write --evaluate`: the topics that ship are written on, and it is measured whether the rounds help."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import orjson
+import typer
+
+from intermodel.cli.door import Door
+from intermodel.cli.output import cell, err, out, print_json
+from intermodel.cli.playing import interruptible, played
+from intermodel.cli.progress import show_estimate
+from intermodel.core import Invalid
+from intermodel.writer.compared import picture, table
+from intermodel.writer.estimate import Estimate, Span, check_budget, estimate
+from intermodel.writer.evaluate import Report, Run, Topic, evaluate_all, run_of, topics
+from intermodel.writer.values import Brief
+
+REPORT, TABLE, PICTURE = "evaluation.json", "evaluation.md", "evaluation.svg"
+
+
+def evaluate(door: Door, brief: Brief, folder: Path, *, yes: bool, as_json: bool) -> None:
+    """Write on every topic, each with the budget of the brief, in a folder of its own; go on where it was."""
+    told = topics()
+    _agree(door, brief, len(told), yes=yes or folder.exists())
+
+    async def write_one(topic: Topic) -> Run:
+        err.print(cell(f"{topic.id}: {topic.topic}", "bold"), soft_wrap=True)
+        place = folder / topic.id
+        await played(door, replace(brief, topic=topic.topic), place, quiet=as_json)
+        return await asyncio.to_thread(run_of, topic, place)
+
+    report = interruptible(
+        evaluate_all(write_one, told), f"intermodel write --evaluate --model {brief.model} --out {folder}"
+    )
+    _keep(report, folder)
+    if as_json:
+        print_json(report.document() | {"folder": str(folder)})
+        return
+    out.print(table(report), markup=False, soft_wrap=True)
+    for name in (TABLE, PICTURE, REPORT):
+        out.print(cell(folder / name), soft_wrap=True)
+    if report.unfinished:
+        raise typer.Exit(1)
+
+
+def _agree(door: Door, brief: Brief, count: int, *, yes: bool) -> None:
+    one = estimate(brief, asyncio.run(door.prices(brief)))
+    check_budget(brief, one)
+    dollars = None if one.dollars is None else (one.dollars[0] * count, one.dollars[1] * count)
+    read, made = _times(one.input, count), _times(one.output, count)
+    every = Estimate(_times(one.calls, count), read, made, dollars, one.unpriced)
+    err.print(f"{count} topics, each with a budget of its own.")
+    show_estimate(every, f"{Decimal(brief.dollars) * count:f}" if brief.dollars else "")
+    if not yes and sys.stdin.isatty() and not typer.confirm("Begin?", err=True):
+        err.print("Nothing was begun.")
+        raise typer.Exit(1)
+
+
+def _times(span: Span, count: int) -> Span:
+    return span[0] * count, span[1] * count
+
+
+def _keep(report: Report, folder: Path) -> None:
+    files = {
+        REPORT: orjson.dumps(report.document(), option=orjson.OPT_INDENT_2), TABLE: table(report).encode(),
+        PICTURE: picture(report).encode(),
+    }  # fmt: skip
+    try:
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise Invalid(f"{folder} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,361 @@
+"""What a run leaves: the post as Markdown and as HTML, everything as JSON, a picture of the scores. Pure.
+
+What models wrote is text and nothing else: no markup of HTML, no link and no picture of theirs lives in what is made
+here. Sources alone are linked, from their footnotes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from intermodel.core import Invalid, NotFound
+from intermodel.writer.check import unverified
+from intermodel.writer.state import ARTICLE
+from intermodel.writer.text import CITED, HEADING, cited
+from intermodel.writer.values import Article, Brief, Gap, Plan, Role, Round, Source, Spent
+
+MARKDOWN, HTML, BUNDLE, SCORES = "article.md", "article.html", "article.bundle.json", "scores.svg"
+"""The files of a run, beside `state.ARTICLE`."""
+PREDICATE = "article"
+"""The name of the ledger's predicate with which a post is signed."""
+_WEB = re.compile(r"https?://[^\s<>\"`\\]{1,2000}", re.IGNORECASE)
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
+_TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
+_MANY = 6000
+_Article = TypeAdapter(Article)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is known of a run besides its article: when it began (RFC 3339), what it cost by role, its receipts, and the
+    digest of each model's file where the node knows it."""
+
+    date: str
+    spent: Mapping[str, Spent]
+    receipts: Sequence[str] = ()
+    digests: Mapping[str, str] | None = None
+
+
+# Everything, as JSON
+
+
+def document(article: Article, account: Account, standing: Literal["waiting", "finished", "failed"]) -> dict[str, Any]:
+    """Everything of a draft, as article.json has it; `article_of` reads it again."""
+    models = {role.value: article.brief.model_of(role) for role in Role}
+    return asdict(article) | {
+        "plan": article.plan.model_dump(),
+        "standing": standing,
+        "date": account.date,
+        "title": title_of(article.best.draft, article.plan),
+        "models": {role: _model(model, account.digests or {}) for role, model in models.items()},
+        "unverified": [asdict(gap) for gap in unverified(article.best.draft, article.best.verdict.problems)],
+        "also_read": [source.number for source in also_read(article)],
+        **_bill(account),
+    }
+
+
+def found(brief: Brief, notes: Any, plan: Plan | None, why: str, account: Account) -> dict[str, Any]:
+    """The same of a run that failed before it had a draft: what was found until then. `best` is null."""
+    return {
+        "brief": asdict(brief), "plan": plan.model_dump() if plan else None, "notes": asdict(notes), "rounds": [],
+        "best": None, "ending": "failed", "remark": why, "edited": False, "standing": "failed", "date": account.date,
+        **_bill(account),
+    }  # fmt: skip
+
+
+def _bill(account: Account) -> dict[str, Any]:
+    known = [one.dollars for one in account.spent.values()]
+    total = None if None in known else str(sum(one for one in known if one is not None))
+    bill = {
+        role: asdict(one) | {"dollars": None if one.dollars is None else str(one.dollars)}
+        for role, one in account.spent.items()
+    }
+    return {"bill": bill, "dollars": total, "receipts": list(account.receipts)}
+
+
+def _model(address: str, digests: Mapping[str, str]) -> dict[str, str]:
+    return {"address": address} | ({"digest": digests[address]} if address in digests else {})
+
+
+def article_of(told: bytes) -> Article | None:
+    """An article from its JSON; None where the run had no draft. Raises `Invalid`."""
+    try:
+        data = orjson.loads(told)
+        return None if data["best"] is None else _Article.validate_python(data)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValidationError) as error:
+        raise Invalid(
+            f"{ARTICLE} cannot be read: {str(error)[:300]}.", hint="Resume the run: it writes it anew."
+        ) from None
+
+
+def read(folder: Path) -> Article | None:
+    """The article of a run's folder; None where there is none yet, or without a draft. Raises `Invalid`."""
+    try:
+        return article_of((folder / ARTICLE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise NotFound(f"{folder / ARTICLE} cannot be read: {error.strerror}.") from None
+
+
+# What of it is told
+
+
+def title_of(draft: str, plan: Plan) -> str:
+    """The draft's own, else the plan's."""
+    heading = HEADING.search(draft)
+    return " ".join((heading[1] if heading else plan.title).split()).strip("# ") or "Untitled"
+
+
+def also_read(article: Article) -> list[Source]:
+    """Sources that were read and are not cited."""
+    numbers = cited(article.best.draft)
+    return [source for source in article.notes.sources if source.number not in numbers]
+
+
+def sources_of(article: Article) -> list[Source]:
+    """The sources that are cited, in that order. Raises `Invalid` for a citation that leads nowhere."""
+    numbers = cited(article.best.draft)
+    missing = [number for number in numbers if article.notes.source(number) is None]
+    if missing:
+        told = ", ".join(f"[{number}]" for number in missing)
+        raise Invalid(
+            f"The post cites {told}, and of {len(article.notes.sources)} sources none has that number.",
+            hint="Send it back: intermodel write --resume DIR --revise 'Cite only sources that are listed.'",
+            code="dangling_citation",
+        )
+    return [source for number in numbers if (source := article.notes.source(number))]
+
+
+# Markdown
+
+
+def markdown(article: Article, account: Account) -> str:
+    """The post with front matter and footnotes. Raises `Invalid` for a citation that leads nowhere."""
+    sources = sources_of(article)
+    parts = [
+        _front(article, account),
+        _closed(_marked(inert(article.best.draft))),
+        _section("Not verified", unverified(article.best.draft, article.best.verdict.problems)),
+        _section("What was not found", not_found(article)),
+        _listed("Also read", [_told(source) for source in also_read(article)]),
+        "\n".join(f"[^{source.number}]: {_told(source)}" for source in sources),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front(article: Article, account: Account) -> str:
+    about = {
+        "title": title_of(article.best.draft, article.plan),
+        "date": account.date,
+        "topic": article.brief.topic,
+        "models": {role.value: article.brief.model_of(role) for role in Role},
+        "score": article.best.verdict.score,
+        "rounds": len(article.rounds),
+        "ending": article.ending.value,
+    }
+    if article.remark:
+        about["remark"] = article.remark
+    return f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=1000)}---"
+
+
+def not_found(article: Article) -> list[Gap]:
+    """What was looked for and not had, and what a reader would ask and nothing answers."""
+    asked = [Gap(question, "No source answers it.") for question in article.plan.open_questions]
+    return list(dict.fromkeys([*article.notes.gaps, *asked]))
+
+
+def inert(text: str) -> str:
+    """Markdown of a model without what could act where it is read: HTML, links, pictures, footnotes of its own."""
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    text = re.sub(r"^( {0,3}\[[^\]\n]{1,200}\]):", r"\1\\:", text, flags=re.MULTILINE)  # a definition of a link
+    return text.replace("[^", "\\[^").replace("](", "]\\(").replace("![", "!\\[")
+
+
+def _marked(text: str) -> str:
+    return CITED.sub(r"[^\1]", text)
+
+
+def _closed(text: str) -> str:
+    """With an end to a block of code that has none, so that what follows is not taken for a part of it."""
+    fence = ""
+    for line in text.splitlines():
+        if not (found := _FENCE.match(line)):
+            continue
+        if not fence:
+            fence = found[1]
+        elif found[1][0] == fence[0] and len(found[1]) >= len(fence) and not found[2].strip():
+            fence = ""
+    return f"{text.rstrip()}\n{fence}" if fence else text.rstrip()
+
+
+def _section(title: str, gaps: Sequence[Gap]) -> str:
+    return _listed(title, [f"{_line(gap.what)}: {_line(gap.why)}" for gap in gaps])
+
+
+def _listed(title: str, lines: Sequence[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) if lines else ""
+
+
+def _told(source: Source) -> str:
+    published = f" Published {_line(source.published)}." if source.published else ""
+    return f"{_line(source.title)}. {_address(source.url)}.{published} Retrieved {source.fetched}. `{source.digest}`"
+
+
+def _line(text: str) -> str:
+    """Text of others in one line, of which no character means anything in Markdown."""
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(text.split()))
+
+
+def _address(url: str) -> str:
+    return f"<{url}>" if _WEB.fullmatch(url) else f"`{' '.join(url.replace('`', '').split())}`"
+
+
+# HTML
+
+
+def html(article: Article, account: Account) -> str:
+    """The post as a page of its own, without scripts and without anything from outside. Raises as `markdown`."""
+    sources = sources_of(article)
+    page: str = _template().render(
+        title=title_of(article.best.draft, article.plan),
+        body=body(article.best.draft),
+        has_title=bool(HEADING.search(article.best.draft)),
+        article=article,
+        account=account,
+        models={role.value: article.brief.model_of(role) for role in Role},
+        sources=[(source, _web(source.url)) for source in sources],
+        also=[(source, _web(source.url)) for source in also_read(article)],
+        unverified=unverified(article.best.draft, article.best.verdict.problems),
+        not_found=not_found(article),
+        scores=scores(article.rounds, article.brief.accept, article.best.number),
+    )
+    return page
+
+
+def body(draft: str) -> str:
+    """A draft as HTML that is safe to show: what a model wrote is escaped, citations lead to `#source-N`."""
+    return str(_renderer().render(inert(draft)))
+
+
+def _web(url: str) -> str:
+    return url if _WEB.fullmatch(url) else ""
+
+
+@functools.cache
+def _renderer() -> Any:
+    from markdown_it import MarkdownIt  # of the extra, and only here
+
+    def text(_self: Any, tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
+        return CITED.sub(
+            r'<sup class="cite"><a href="#source-\1">\1</a></sup>', escape(tokens[index].content, quote=True)
+        )
+
+    made = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink", "reference"])
+    made.add_render_rule("text", text)
+    return made
+
+
+@functools.cache
+def _template() -> Any:
+    from jinja2 import Environment
+
+    source = (resources.files("intermodel.writer") / "article.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+
+
+# The picture, the difference, the statement
+
+
+def scores(rounds: Sequence[Round], accept: float, best: int) -> str:
+    """The score of each round as SVG, with the score that would have been accepted; "" where there was no round."""
+    if not rounds:
+        return ""
+    step, base = 72, 150
+    width = 60 + step * len(rounds)
+    line = base - 12 * accept
+    bars = []
+    for place, one in enumerate(rounds):
+        x, high, score = 48 + step * place, 12 * one.verdict.score, one.verdict.score
+        kind = "best" if one.number == best else "bar"
+        bars.append(
+            f'<rect class="{kind}" x="{x}" y="{base - high:g}" width="40" height="{max(high, 1):g}" rx="3"/>'
+            f'<text x="{x + 20}" y="{base - high - 6:g}">{score:g}</text>'
+            f'<text x="{x + 20}" y="{base + 18}">round {one.number}</text>'
+        )
+    told = ", ".join(f"round {one.number}: {one.verdict.score:g}" for one in rounds)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 180" width="{width}" height="180" role="img">'
+        f"<title>Score of each round, of 10</title><desc>{told}; {accept:g} would be accepted.</desc>"
+        "<style>text{font:12px system-ui,sans-serif;text-anchor:middle;fill:#333}.bar{fill:#9db4d6}.best{fill:#2f6fd0}"
+        ".line{stroke:#888;stroke-dasharray:4 4}@media(prefers-color-scheme:dark){text{fill:#ddd}.bar{fill:#50678a}}"
+        f"</style>{''.join(bars)}"
+        f'<line class="line" x1="34" x2="{width - 8}" y1="{line:g}" y2="{line:g}"/>'
+        f'<text x="18" y="{line + 4:g}">{accept:g}</text></svg>\n'
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A piece of text that two drafts share, or that only the first or the second has."""
+
+    kind: Literal["same", "gone", "new"]
+    text: str
+
+
+def diff(before: str, after: str) -> list[Change]:
+    """From one draft to the next, word by word."""
+    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > _MANY)
+    changes: list[Change] = []
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            changes.append(Change("same", "".join(old[a:b])))
+            continue
+        if b > a:
+            changes.append(Change("gone", "".join(old[a:b])))
+        if d > c:
+            changes.append(Change("new", "".join(new[c:d])))
+    return changes
+
+
+def predicate(article: Article, account: Account) -> dict[str, Any]:
+    """What is signed of a post: how it came to be. Nobody is named in it, and no text of the post or of a note."""
+    digests = account.digests or {}
+    return {
+        "topic": article.brief.topic,
+        "models": {role.value: _model(article.brief.model_of(role), digests) for role in Role},
+        "sources": [
+            {"number": one.number, "url": one.url[:2000], "digest": one.digest, "fetched": one.fetched}
+            for one in article.notes.sources
+        ],
+        "rounds": [{"round": one.number, "score": one.verdict.score} for one in article.rounds],
+        "best": article.best.number,
+        "score": article.best.verdict.score,
+        "edited": article.edited,
+        "ending": article.ending.value,
+        "counts": {
+            "claims": len(article.notes.claims),
+            "cited": len(cited(article.best.draft)),
+            "unverified": len(unverified(article.best.draft, article.best.verdict.problems)),
+            "gaps": len(article.notes.gaps),
+            "calls": sum(one.calls for one in account.spent.values()),
+        },
+    }
+
+
+def digest_of(text: bytes) -> str:
+    return "sha256:" + hashlib.sha256(text).hexdigest()
