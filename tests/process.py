@@ -63,7 +63,7 @@ def up(
     `first`: it makes its database itself, as on a person's machine, which takes a second more.
     """
     data.mkdir(parents=True, exist_ok=True)
-    if not first:
+    if not first and "database" not in config:
         made.put(data / "intermodel.db")
     settings = data.parent / f"{data.name}.toml"
     settings.write_text(config)

@@ -207,3 +207,17 @@ def test_no_node(tmp_path: Path) -> None:
     )
     assert done.exit_code == 5
     assert "intermodel up" in done.output
+
+
+@pytest.mark.slow
+def test_the_topics_that_ship_are_written_and_judged(node: Up, tmp_path: Path) -> None:
+    words = ("--evaluate", "--out", tmp_path / "e", "--model", "scripted", "--words", "20", "--rounds", "2", "--json")
+    told = json.loads(verb(node, *words).stdout)
+    assert len(told["lines"]) == 10
+    assert all(one["rounds"] for one in told["lines"])
+    assert told["every"]["calls"] > told["one"]["calls"] > 0
+    assert sorted(file.name for file in (tmp_path / "e").glob("evaluation.*")) == [
+        "evaluation.json", "evaluation.md", "evaluation.svg",
+    ]  # fmt: skip
+    again = json.loads(verb(node, *words).stdout)
+    assert again["lines"] == told["lines"]

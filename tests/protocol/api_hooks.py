@@ -47,12 +47,21 @@ def _record(body: dict[str, Any]) -> None:
     body |= {"what": {"kind": "weights"}, "disclosure": None, "lineage": None, "card": None}
 
 
+def _statement(body: dict[str, Any]) -> None:
+    """The fields of a predicate have a schema of their own."""
+    rounds = [{"round": 1, "score": 8}]
+    body["said"] = {
+        "topic": "A topic", "models": {}, "sources": [], "rounds": rounds, "score": 8, "ending": "accepted",
+    }  # fmt: skip
+
+
 _MEND = {
     "PUT /api/v1/records/{name}": _record,
     "PUT /api/v1/deployments/{name}": _deployment,
     "PUT /api/v1/routes/{name}": _route,
     "PUT /api/v1/budgets/{name}": _budget,
     "POST /api/v1/explain": _explain,
+    "POST /api/v1/ledger/statements": _statement,
 }
 
 

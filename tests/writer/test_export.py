@@ -97,7 +97,7 @@ def test_markdown_has_all_that_a_reader_needs() -> None:
     assert "## Also read\n\n- Title \\*3\\*" in text
     assert "`https://3.example/a?b=c&d=<e>`" in text  # no address that can be linked
     assert "## Not verified\n\n- It was published: The cited source does not hold 2004." in text
-    assert "- Everybody says that this is so without a doubt.: No source is cited for it." in text
+    assert "- Everybody says that this is so without a doubt. No source is cited for it." in text
     assert "## What was not found\n\n- https://gone.example: It answered 404.\n- And then?" in text
 
 
@@ -178,7 +178,7 @@ def test_html_stands_alone() -> None:
     html = export.html(article(), ACCOUNT)
     assert "default-src 'none'" in html
     assert not re.search(r"<(script|link|img)\b|url\(", html)
-    assert '<sup class="cite"><a href="#source-2">2</a></sup>' in html
+    assert '<sup class="cite"><a href="#source-2">[2]</a></sup>' in html
     assert {"source-1", "source-2", "source-3"} == {given.get("id") for name, given in tags(html) if name == "li"} - {
         None
     }

@@ -139,7 +139,7 @@ def test_the_reader_takes_the_draft_as_it_stands(node: Running, tmp_path: Path) 
     write(node, tmp_path, brief)
     choice = Choice(1, "accept")
     told = article(node, tmp_path, brief, before=lambda journal: journal.choose(Plan.model_validate(PLAN), choice))
-    assert (told.best.draft, told.edited, told.ending) == (WORSE, False, Ending.READER)
+    assert (told.best.draft, told.edited, told.ending) == (WORSE.replace(" [9]", ""), False, Ending.READER)
 
 
 def test_the_best_draft_is_returned_not_the_last(tmp_path: Path) -> None:
@@ -219,11 +219,22 @@ def test_invalid_answers_five_times(tmp_path: Path) -> None:
 
 
 def test_a_critic_that_cannot_judge(tmp_path: Path) -> None:
+    brief = replace(BRIEF, rounds=2)
     with node_with(tmp_path, {"critic": [entry("critic", "a fine text")]}) as node:
-        told = article(node, tmp_path, replace(BRIEF, rounds=2))
+        told = article(node, tmp_path, brief)
+        count = len(calls(tmp_path))
+        assert article(node, tmp_path, brief) == told
+    assert len(calls(tmp_path)) == count, "what failed for good is not asked again"
     assert [one.verdict.score for one in told.rounds] == [0, 0]
     assert told.best.number == 2  # fewer problems that code found
-    assert any("No model has judged" in problem.why for problem in told.best.verdict.problems) or told.edited
+    assert all("No model has judged" in one.verdict.problems[-1].why for one in told.rounds)
+
+
+def test_citations_that_lead_nowhere_are_taken_out(tmp_path: Path) -> None:
+    with node_with(tmp_path, {"writer": [entry("writer", WORSE)], "editor": [entry("editor", WORSE)]}) as node:
+        told = article(node, tmp_path, replace(BRIEF, rounds=1))
+    assert (told.rounds[0].draft, told.best.draft) == (WORSE, WORSE.replace(" [9]", ""))
+    assert told.remark == "Citations of sources that do not exist were taken out: [9]."
 
 
 @pytest.mark.parametrize(("dollars", "reached"), [("0.0001", []), ("0.0286", [1])])

@@ -32,6 +32,9 @@ CALLS = 9
 LEFT = ["article.bundle.json", "article.html", "article.json", "article.md", "scores.svg"]
 
 
+SETTLED = WORSE.replace(" [9]", "")
+
+
 @contextmanager
 def node_with(folder: Path, entries: dict[str, list[dict[str, Any]]] | None = None, **more: Any) -> Iterator[Running]:
     """A node whose model follows the script; a call costs about a cent."""
@@ -131,8 +134,11 @@ def test_it_waits_and_goes_on_as_its_reader_says(node: Running, tmp_path: Path) 
     brief = replace(BRIEF, pause=True)
     state = write(node, tmp_path, brief)
     assert (state.standing, document(tmp_path)["standing"]) == ("waiting", "waiting")
-    assert document(tmp_path)["best"]["draft"] == WORSE
-    assert not (tmp_path / "article.md").exists()  # it cites a source that is not there
+    assert document(tmp_path)["best"]["draft"] == SETTLED
+    assert (
+        "[9]"
+        not in (tmp_path / "article.md").read_text("utf-8").partition("## Not verified")[0].partition("---\n\n")[2]
+    )
     assert left_over(node)[0] == []
     with pytest.raises(Conflict, match="no round 2"):
         reader.choose(tmp_path, "accept", number=2)
@@ -144,19 +150,13 @@ def test_it_waits_and_goes_on_as_its_reader_says(node: Running, tmp_path: Path) 
     assert document(tmp_path)["best"]["draft"] == EDITED
 
 
-def test_a_draft_that_cites_what_is_not_there_fails_the_export(node: Running, tmp_path: Path) -> None:
+def test_a_draft_that_cites_what_is_not_there_is_exported_without_that(node: Running, tmp_path: Path) -> None:
     brief = replace(BRIEF, pause=True)
     write(node, tmp_path, brief)
     reader.choose(tmp_path, "accept")
-    with pytest.raises(Invalid, match=r"cites \[9\], and of 2 sources none has that number") as told:
-        write(node, tmp_path, brief)
-    assert told.value.code == "dangling_citation"
-    state = state_of(tmp_path)
-    assert (state.standing, document(tmp_path)["standing"]) == ("failed", "failed")
-    assert "--revise" in state.hint
-    assert not (tmp_path / "article.md").exists()
-    reader.choose(tmp_path, "revise", "Cite what is there.")
-    assert write(node, tmp_path, brief).ending == "accepted"
+    state = write(node, tmp_path, brief)
+    assert (state.standing, state.ending, document(tmp_path)["best"]["draft"]) == ("finished", "reader", SETTLED)
+    assert "taken out: [9]" in state.why
 
 
 def test_the_plan_is_shown_and_changed(node: Running, tmp_path: Path) -> None:
@@ -198,14 +198,6 @@ def test_the_budget_holds_over_starts_and_is_raised(tmp_path: Path) -> None:
         state = write(node, folder, replace(BRIEF, dollars="3"))
         assert (state.ending, document(folder)["best"]["draft"]) == ("accepted", EDITED)
         assert left_over(node) == ([], [])
-
-
-def test_a_budget_that_leaves_a_draft_that_cannot_be_exported(node: Running, tmp_path: Path) -> None:
-    with pytest.raises(OverBudget, match=r"Round 2 was not finished.*The post cites \[9\]"):
-        write(node, tmp_path, replace(BRIEF, dollars="0.262"))
-    state = state_of(tmp_path)
-    assert (state.standing, state.ending, document(tmp_path)["best"]["draft"]) == ("failed", "budget", WORSE)
-    assert write(node, tmp_path).ending == "accepted"
 
 
 def test_what_another_node_was_paid_counts_too(tmp_path: Path) -> None:

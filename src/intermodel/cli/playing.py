@@ -20,10 +20,13 @@ T = TypeVar("T")
 
 async def played(door: Door, brief: Brief, folder: Path, *, quiet: bool) -> None:
     """Start a run or go on with it, with its progress on standard error unless `quiet`. Raises what `go_on` does."""
+    import pydantic_ai
+
     from intermodel.writer.fetch import Pages  # the extra's packages, slow to import
     from intermodel.writer.run import go_on
     from intermodel.writer.search import connect
 
+    pydantic_ai.BANNER_ENABLED = False  # else it advertises on the terminal
     settings = door.settings.writer
     searches = connect(settings, brief.search)
     fetch = Pages(settings)

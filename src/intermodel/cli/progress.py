@@ -38,7 +38,7 @@ class Progress:
         self._last: int | None = None
         self._doing = ""
         self._round = ""
-        self._money = ""
+        self._count = self._money = ""
 
     @contextlib.asynccontextmanager
     async def shown(self) -> AsyncIterator[None]:
@@ -80,8 +80,10 @@ class Progress:
             spent = journal.spent().values()
             tokens = sum(one.input_tokens + one.output_tokens for one in spent)
             known = [one.dollars for one in spent]
-            money = UNKNOWN if None in known else money_of(sum((d for d in known if d is not None), Decimal(0)))
-            self._money = f"{sum(one.calls for one in spent)} calls  {tokens:,} tokens  {money}"
+            if not journal.unpriced():  # else what the last call came to is being asked for
+                money = UNKNOWN if None in known else money_of(sum((d for d in known if d is not None), Decimal(0)))
+                self._money = money
+            self._count = f"{sum(one.calls for one in spent)} calls  {tokens:,} tokens"
         finally:
             journal.close()
 
@@ -103,7 +105,7 @@ class Progress:
 
     def _line(self) -> Text:
         seconds = int(time.monotonic() - self._began)
-        parts = [self._doing or "working", self._round, self._money, f"{seconds // 60}:{seconds % 60:02}"]
+        parts = [self._doing or "working", self._round, self._count, self._money, f"{seconds // 60}:{seconds % 60:02}"]
         return Text("  ").join([cell(part) for part in parts if part])
 
 
@@ -114,7 +116,7 @@ def money_of(dollars: Decimal | None) -> str:
     """Dollars as people read them; small sums with more places."""
     if dollars is None:
         return UNKNOWN
-    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars.normalize():.6f}".rstrip("0").rstrip(".")
+    return f"${dollars:.2f}" if dollars >= 1 or not dollars else f"${dollars:.3g}"
 
 
 def show_estimate(told: Estimate, budget: str) -> None:

@@ -13,7 +13,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from intermodel.core import IntermodelError, Invalid, Upstream
 from intermodel.writer.calls import Once, Step, own_error
-from intermodel.writer.journal import Called, Journal
+from intermodel.writer.journal import Called, Journal, key_of
 from intermodel.writer.roles import TRIES, agent, prompt, tokens_wanted
 from intermodel.writer.text import Part, Room, cut, fitted
 from intermodel.writer.values import Brief, Role
@@ -66,18 +66,33 @@ class Agents:
         room = self.room(role)
         return room.question(room.answer(tokens_wanted(role, self.brief)), len(prompt(role)))
 
-    async def ask(self, role: Role, name: str, number: int, parts: Sequence[Part], output: type[T]) -> T:
+    async def ask(
+        self, role: Role, name: str, number: int, parts: Sequence[Part], output: type[T], *, needed: bool = True
+    ) -> T:
         """What the role answers to these parts, cut to what its model has room for. `number` is the round.
 
         Raises `Unusable` where only this step failed; and as it is what every other step would meet too: `OverBudget`,
-        `Upstream`, `Unavailable`, `Unauthenticated`, `Refused`.
+        `Upstream`, `Unavailable`, `Unauthenticated`, `Refused`. A step that is not `needed` fails for good: the run
+        goes on without it, so when it is played again it must fail again. A needed one is asked anew.
         """
+        question = fitted(parts, self.question(role))
+        key = key_of("unusable", role, self.brief.model_of(role), question)
+        if not needed and (before := self._journal.looked(key)) is not None:
+            raise Unusable(Upstream(before["why"], hint=before["hint"], code="unusable_answer"))
+        try:
+            return await self._ask(role, name, number, question, output)
+        except Unusable as failed:
+            if not needed:
+                self._journal.keep_look(key, "unusable", {"why": failed.error.message, "hint": failed.error.hint})
+            raise
+
+    async def _ask(self, role: Role, name: str, number: int, question: str, output: type[T]) -> T:
         wanted, room = tokens_wanted(role, self.brief), self.room(role)
         model = OpenAIChatModel(self.brief.model_of(role), provider=self._provider)
         step = self._once.step = Step(role, name)
         self._journal.tell("step", role=role, step=name, round=number, state="started")
         try:
-            answer = await agent(role, model, output, room, wanted).run(fitted(parts, self.question(role)))
+            answer = await agent(role, model, output, room, wanted).run(question)
         except (AgentRunError, IntermodelError) as error:
             ours = self._failed(step, number, error)
             if isinstance(error, UnexpectedModelBehavior) or isinstance(ours, Invalid):

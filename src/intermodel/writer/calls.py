@@ -28,7 +28,7 @@ from intermodel.writer.journal import Called, Journal, key_of
 MOST_ANSWER = 4 * 1024**2
 """Bytes of one answer."""
 _ERRORS: dict[str, type[IntermodelError]] = {
-    "over_budget": OverBudget, "unpriced": OverBudget, "model_not_found": NotFound,
+    "over_budget": OverBudget, "unpriced_model": OverBudget, "model_not_found": NotFound,
 }  # fmt: skip
 
 

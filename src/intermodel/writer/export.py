@@ -203,7 +203,11 @@ def _closed(text: str) -> str:
 
 
 def _section(title: str, gaps: Sequence[Gap]) -> str:
-    return _listed(title, [f"{_line(gap.what)}: {_line(gap.why)}" for gap in gaps])
+    return _listed(title, [f"{_line(gap.what)}{_colon(gap.what)} {_line(gap.why)}" for gap in gaps])
+
+
+def _colon(text: str) -> str:
+    return "" if text.rstrip()[-1:] in ".?!" else ":"
 
 
 def _listed(title: str, lines: Sequence[str]) -> str:
@@ -241,6 +245,7 @@ def html(article: Article, account: Account) -> str:
         also=[(source, _web(source.url)) for source in also_read(article)],
         unverified=unverified(article.best.draft, article.best.verdict.problems),
         not_found=not_found(article),
+        colon=_colon,
         scores=scores(article.rounds, article.brief.accept, article.best.number),
     )
     return page
@@ -261,7 +266,7 @@ def _renderer() -> Any:
 
     def text(_self: Any, tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
         return CITED.sub(
-            r'<sup class="cite"><a href="#source-\1">\1</a></sup>', escape(tokens[index].content, quote=True)
+            r'<sup class="cite"><a href="#source-\1">[\1]</a></sup>', escape(tokens[index].content, quote=True)
         )
 
     made = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink", "reference"])

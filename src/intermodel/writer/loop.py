@@ -6,6 +6,7 @@ that was killed, or that waited for its reader, goes on where it was.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from intermodel.writer.check import adds, check, score_of
 from intermodel.writer.journal import Journal
 from intermodel.writer.look import Looking
 from intermodel.writer.research import Research
-from intermodel.writer.text import Part, cited, cut, quoted
+from intermodel.writer.text import CITED, Part, cited, cut, quoted
 from intermodel.writer.values import (
     MOST_ROUNDS,
     Article,
@@ -56,7 +57,8 @@ class Writing:
         research = Research(self.brief, self.agents, self.looking)
         notes = await research.begin()
         plan = self.journal.edited_plan() or await self._plan(notes)
-        return await self._rounds(research, plan, notes)
+        told = await self._rounds(research, plan, notes)
+        return settled(told) if isinstance(told, Article) else Waiting(settled(told.article))
 
     async def _rounds(self, research: Research, plan: Plan, notes: Notes) -> Article | Waiting:
         rounds: list[Round] = []
@@ -150,7 +152,7 @@ class Writing:
             Part("Found by code already", _told(problems)),
         ]
         try:
-            review = await self.agents.ask(Role.CRITIC, f"review {number}", number, parts, Review)
+            review = await self.agents.ask(Role.CRITIC, f"review {number}", number, parts, Review, needed=False)
         except Unusable as failed:
             why = f"No model has judged this draft: {failed.error}"
             return Verdict(0.0, {}, (*problems, Problem("", why, "", "should", "code")))
@@ -164,7 +166,7 @@ class Writing:
         best = article.best
         parts = [Part("Post", best.draft), Part("Problems to mend", _told(best.verdict.problems))]
         try:
-            text = (await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str)).strip()
+            text = (await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str, needed=False)).strip()
         except (Unusable, IntermodelError) as error:
             return self._unedited(article, f"It was not edited. {error}")
         if new := adds(best.draft, text):
@@ -179,6 +181,18 @@ class Writing:
 
     def _unedited(self, article: Article, why: str) -> Article:
         return replace(article, remark=f"{article.remark} {why}".strip())
+
+
+def settled(article: Article) -> Article:
+    """With no citation that leads nowhere: what it stood for is then a statement without a source, and told as such."""
+    best, notes = article.best, article.notes
+    lost = [number for number in cited(best.draft) if notes.source(number) is None]
+    if not lost:
+        return article
+    told = ", ".join(f"[{number}]" for number in lost)
+    draft = re.sub(rf" ?{CITED.pattern}", lambda found: "" if int(found[1]) in lost else found[0], best.draft)
+    remark = f"{article.remark} Citations of sources that do not exist were taken out: {told}.".strip()
+    return replace(article, best=replace(best, draft=draft), remark=remark)
 
 
 def best_of(rounds: Sequence[Round]) -> Round:

@@ -53,7 +53,7 @@ class Research:
 
     async def _questions(self, topic: list[Part]) -> list[str]:
         try:
-            asked = await self.agents.ask(Role.RESEARCHER, "questions", 0, topic, Questions)
+            asked = await self.agents.ask(Role.RESEARCHER, "questions", 0, topic, Questions, needed=False)
         except Unusable:  # the topic's own words are searched for in any case
             return []
         return [one for one in asked.questions if one.strip()][: self.brief.questions]
@@ -103,7 +103,9 @@ class Research:
         ]
         try:
             held = Findings.of(len(telling))
-            found = await self.agents.ask(Role.RESEARCHER, f"source: {cut(source.title, 60)}", number, parts, held)
+            found = await self.agents.ask(
+                Role.RESEARCHER, f"source: {cut(source.title, 60)}", number, parts, held, needed=False
+            )
         except Unusable as failed:
             return [], [Gap(source.url, str(failed.error))]
         said_by = [said[telling[claim.sentence - 1]] for claim in found.claims]

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import httpx2
 import orjson
 
-from intermodel.core import Conflict, IntermodelError, Invalid, NotFound, OverBudget
+from intermodel.core import Conflict, IntermodelError, Invalid, NotFound
 from intermodel.writer import export
 from intermodel.writer.agents import Agents
 from intermodel.writer.calls import error_of
@@ -124,19 +124,12 @@ class _Run:
         await costs.settle(patient=True)
         account = await self._account()
         if isinstance(told, Waiting):
-            with contextlib.suppress(Invalid):  # the draft may cite what is not there: its reader sees the problem
-                await asyncio.to_thread(self._keep, told.article, account, "waiting")
+            await asyncio.to_thread(self._keep, told.article, account, "waiting")
             self.journal.tell("waiting", round=told.article.rounds[-1].number)
             return False
         self.ending = told.ending.value
         standing: Literal["failed", "finished"] = "failed" if told.ending is Ending.FAILED else "finished"
-        try:
-            text = await asyncio.to_thread(self._keep, told, account, standing)
-        except Invalid as error:
-            if told.ending is Ending.BUDGET:
-                raise OverBudget(f"{told.remark} {error.message}", hint="Give it more: --budget.") from error
-            error.message = f"{told.remark} {error.message}".strip()
-            raise
+        text = await asyncio.to_thread(self._keep, told, account, standing)
         if standing == "failed":
             self.journal.tell(
                 "failed", why=told.remark, hint="Resume it.", code="not_finished", ending=told.ending.value
@@ -186,19 +179,13 @@ class _Run:
         self, article: Article, account: export.Account, standing: Literal["waiting", "finished", "failed"]
     ) -> bytes:
         """Write all of them; the post as Markdown. What no longer belongs to the article is gone then."""
-        text, page, wrong = b"", b"", None
-        try:
-            text, page = export.markdown(article, account).encode(), export.html(article, account).encode()
-        except Invalid as error:
-            wrong, standing = error, "waiting" if standing == "waiting" else "failed"
+        text, page = export.markdown(article, account).encode(), export.html(article, account).encode()
         post = self.folder / export.MARKDOWN
         if not post.is_file() or post.read_bytes() != text:
             self._remove(export.MARKDOWN, export.HTML, export.BUNDLE)
         _write(self.folder / ARTICLE, _json(export.document(article, account, standing)))
         picture = export.scores(article.rounds, article.brief.accept, article.best.number)
         _write(self.folder / export.SCORES, picture.encode())
-        if wrong is not None:
-            raise wrong
         _write(self.folder / export.HTML, page)
         _write(post, text)
         return text

@@ -1,0 +1,218 @@
+"""The runs of a node: a folder and a process each, begun once, ended with the node."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from intermodel.core import Conflict, Invalid, NotFound
+from intermodel.writer.journal import Journal
+from intermodel.writer.runs import Run, Runs, new_id
+from intermodel.writer.values import MOST_TOPIC, Brief
+
+VERB = """
+import os, sys, time
+from pathlib import Path
+from intermodel.writer.journal import Journal
+folder = Path(sys.argv[sys.argv.index("--resume") + 1])
+if (folder.parent / "broken").exists():
+    raise RuntimeError("no such luck")
+if (folder.parent / "refused").exists():
+    print('{"error": {"code": "x", "message": "No node runs.", "hint": "Start one."}}')
+    sys.exit(5)
+journal = Journal.there(folder)
+with journal.held():
+    journal.tell("started", process=os.getpid())
+    while not (folder / "end").exists():
+        time.sleep(0.02)
+    journal.tell("finished", ending="accepted", why="")
+"""
+BRIEF = Brief("What an open licence allows", "some/model")
+
+
+@asynccontextmanager
+async def runs_in(folder: Path, at_once: int = 2) -> AsyncIterator[Runs]:
+    runs = Runs(folder, [sys.executable, "-c", VERB], at_once)
+    try:
+        yield runs
+    finally:
+        await runs.close()
+
+
+async def until(look: Callable[[], Awaitable[Run]], *standings: str) -> Run:
+    async with asyncio.timeout(30):
+        while (run := await look()).standing not in standings or run.state is None or not _told(run):  # noqa: ASYNC110 - another process tells nobody
+            await asyncio.sleep(0.05)
+    return run
+
+
+def _told(run: Run) -> bool:
+    """Whether the process has said that it works."""
+    return run.standing != "running" or (run.state is not None and run.state.last > 0)
+
+
+def end(run: Run) -> None:
+    (run.folder / "end").touch()
+
+
+def test_names_sort_by_time_and_are_not_guessed() -> None:
+    names = [new_id() for _ in range(50)]
+    assert len({name[12:] for name in names}) == 50
+    assert [name[:12] for name in names] == sorted(name[:12] for name in names)
+
+
+async def test_a_run_goes_from_begun_to_finished(tmp_path: Path) -> None:
+    async with runs_in(tmp_path / "writer") as runs:
+        assert await runs.newest(10) == []
+        name = await runs.new(BRIEF)
+        run = await until(lambda: runs.get(name), "running")
+        assert (run.going, run.stoppable) == (True, True)
+        with pytest.raises(Conflict, match="going on"):
+            await runs.remove(name)
+        with pytest.raises(Conflict, match="going on"):
+            await runs.choose(name, "accept", "", 1)
+        end(run)
+        run = await until(lambda: runs.get(name), "finished")
+        assert [one.id for one in await runs.newest(10)] == [name]
+        await runs.remove(name)
+        assert await runs.newest(10) == []
+        assert not run.folder.exists()
+
+
+async def test_two_clicks_are_one_run(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        name = new_id()
+        assert set(await asyncio.gather(runs.new(BRIEF, name), runs.new(BRIEF, name))) == {name}
+        await asyncio.gather(runs.start(name), runs.start(name))
+        run = await until(lambda: runs.get(name), "running")
+        assert len(await runs.newest(10)) == 1
+        end(run)
+        await until(lambda: runs.get(name), "finished")
+        journal = Journal(run.folder)
+        assert [one.kind for one in journal.told()] == ["started", "finished"]
+        journal.close()
+
+
+async def test_others_wait_for_their_turn(tmp_path: Path) -> None:
+    async with runs_in(tmp_path, at_once=1) as runs:
+        first = await runs.new(BRIEF)
+        await until(lambda: runs.get(first), "running")
+        second, third = await runs.new(BRIEF), await runs.new(BRIEF)
+        assert [(await runs.get(name)).standing for name in (second, third)] == ["queued", "queued"]
+        await runs.stop(third)
+        assert (await runs.get(third)).standing == "new"
+        end(await runs.get(first))
+        await until(lambda: runs.get(second), "running")
+
+
+async def test_a_run_is_stopped_and_gone_on_with(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        name = await runs.new(BRIEF)
+        await until(lambda: runs.get(name), "running")
+        await runs.stop(name)
+        await runs.stop(name)
+        run = await until(lambda: runs.get(name), "stopped")
+        assert run.trouble == ""
+        await runs.start(name)
+        end(await until(lambda: runs.get(name), "running"))
+        await until(lambda: runs.get(name), "finished")
+
+
+async def test_processes_end_with_the_node(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        name = await runs.new(BRIEF)
+        run = await until(lambda: runs.get(name), "running")
+    journal = Journal(run.folder)
+    assert not journal.is_held()
+    journal.close()
+    async with runs_in(tmp_path) as runs:
+        assert (await runs.get(name)).standing == "stopped"
+
+
+async def test_a_run_that_another_process_goes_on_with_is_left_alone(tmp_path: Path) -> None:
+    """As after a kill -9 of the node, whose process lives on for a while."""
+    async with runs_in(tmp_path) as runs, runs_in(tmp_path) as others:
+        name = await others.new(BRIEF)
+        run = await until(lambda: others.get(name), "running")
+        assert (await until(lambda: runs.get(name), "running")).stoppable is False
+        for act in (runs.start(name), runs.stop(name), runs.remove(name)):
+            with pytest.raises(Conflict, match="Another process"):
+                await act
+        end(run)
+
+
+async def test_a_killed_process_leaves_a_stopped_run(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        name = await runs.new(BRIEF)
+        run = await until(lambda: runs.get(name), "running")
+        journal = Journal(run.folder)
+        os.kill(journal.told()[0].data["process"], signal.SIGKILL)
+        journal.close()
+        await until(lambda: runs.get(name), "stopped")
+
+
+@pytest.mark.parametrize(
+    ("sign", "said"),
+    [("broken", "Its process broke: RuntimeError: no such luck"), ("refused", "No node runs. Start one.")],
+)
+async def test_what_kept_a_process_from_beginning_is_told(tmp_path: Path, sign: str, said: str) -> None:
+    (tmp_path / sign).touch()
+    async with runs_in(tmp_path) as runs:
+        name = await runs.new(BRIEF)
+        run = await until(lambda: runs.get(name), "new")
+        assert run.trouble == said
+
+
+@pytest.mark.parametrize("name", ["", "..", "../secret", "a" * 32 + "/..", "A" * 32, "a" * 31, "ab" * 16 + "\n"])
+async def test_only_a_name_leads_to_a_run(tmp_path: Path, name: str) -> None:
+    async with runs_in(tmp_path) as runs:
+        for act in (runs.get(name), runs.start(name), runs.stop(name), runs.remove(name), runs.edit_plan(name, b"{}")):
+            with pytest.raises(NotFound, match="There is no run"):
+                await act
+        if name:
+            with pytest.raises(Invalid):
+                await runs.new(BRIEF, name)
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("topic", ["", "  \n", "x" * (MOST_TOPIC + 1), "bell \a"])
+async def test_a_topic_that_is_none_makes_no_run(tmp_path: Path, topic: str) -> None:
+    async with runs_in(tmp_path) as runs:
+        with pytest.raises(Invalid):
+            await runs.new(Brief(topic, "m"))
+        assert await runs.newest(1) == []
+
+
+WITHOUT = """
+import sys
+for name in ("pydantic_ai", "openai", "trafilatura"):
+    sys.modules[name] = None
+import intermodel.node
+from intermodel.writer.runs import missing
+print(missing())
+"""
+
+
+def test_a_node_without_the_extra_runs_and_knows_what_is_missing() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "pydantic_ai\n"
+
+
+async def test_a_journal_that_cannot_be_read_is_shown_and_removed(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        folder = tmp_path / new_id()
+        folder.mkdir()
+        (folder / "journal.sqlite3").write_bytes(b"rubbish" * 1000)
+        (run,) = await runs.newest(10)
+        assert (run.standing, run.state) == ("broken", None)
+        assert "cannot be read" in run.trouble
+        await runs.remove(run.id)
+        assert not folder.exists()
