@@ -186,8 +186,11 @@ async def _database(settings: Settings, folder: DataFolder) -> AsyncIterator[Fin
 
 async def _ledger(folder: DataFolder, database: Database, options: Ledger) -> AsyncIterator[Finding]:
     """Every place where the ledger, or what the database knows of it, is not what it was."""
-    for one in await asyncio.to_thread(lambda: list(troubles(folder.path, options))):
-        yield Finding(one.where, Level.BAD if one.sure else Level.DOUBT, one.what, one.mend)
+    try:
+        for one in await asyncio.to_thread(lambda: list(troubles(folder.path, options))):
+            yield Finding(one.where, Level.BAD if one.sure else Level.DOUBT, one.what, one.mend)
+    except IntermodelError as error:
+        yield Finding("witness", Level.BAD, error.message, error.hint)
     damage = await examine_ledger(folder.path, database, functools.partial(written, database))
     for one in damage[:_MOST_DAMAGE]:
         yield Finding("ledger", Level.BAD if one.sure else Level.DOUBT, f"{one.where}: {one.what}", one.mend)

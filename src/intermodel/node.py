@@ -189,7 +189,9 @@ async def _witnessing(
     if not options.witness_for:
         return None
     ledgers = [_key(one, ED25519) for one in options.witness_for]
-    return await asyncio.to_thread(open_witness, folder.path, ledgers, ledger_passphrase(options, environ))
+    witness = await asyncio.to_thread(open_witness, folder.path, ledgers, ledger_passphrase(options, environ))
+    _begin(stack, witness.watch.state_all(ledger), "state forks that were met")
+    return witness
 
 
 def _key(text: str, kind: int) -> Verifier:

@@ -282,7 +282,7 @@ def test_the_document_needs_no_token_and_names_every_path(server: Running) -> No
     assert (told.status_code, document["openapi"]) == (200, "3.1.0")
     assert {path.removeprefix("/api/v1/").split("/")[0] for path in document["paths"]} == {
         "deployments", "routes", "explain", "budgets", "receipts", "records", "spending", "performance", "live",
-        "tokens", "openapi.json",
+        "tokens", "ledger", "writer", "openapi.json",
     }  # fmt: skip
     for path, operations in document["paths"].items():
         for operation in operations.values():

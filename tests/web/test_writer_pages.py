@@ -290,6 +290,14 @@ def test_an_estimate_comes_first_and_begins_nothing(told: Told) -> None:
         assert browser.get("/writer").text.count('href="/writer/') == before
 
 
+def test_a_topic_of_two_lines_as_browsers_send_it(told: Told) -> None:
+    with visit(told.node) as browser:
+        answer = browser.post(
+            "/writer", data=FORM | {"do": "estimate", "topic": "Open\u00a0licences\r\nfor 👩\u200d🔬"}
+        )
+    assert answer.status_code == 200, text(answer.text)
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

@@ -49,7 +49,7 @@ Listener = Callable[[dict[str, Any]], None]
 
 
 class Telemetry:
-    """What goes to one collector. `hear` takes receipts; `run` sends them until it is cancelled, `flush` at the end."""
+    """What goes to one collector. `hear` takes receipts, `run` sends them, and `finish` what is left at the end."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Telemetry:
         self._declared = declared
         self._queue: deque[Heard] = deque()
         self._measured = float("-inf")
+        self._ending = asyncio.Event()
         self._sent = Counter("intermodel_telemetry_sent", "Receipts sent to the collector.", registry=registry)
         self._dropped = Counter(
             "intermodel_telemetry_dropped",
@@ -86,10 +87,14 @@ class Telemetry:
         self._queue.append(Heard(receipt, {name: declared[name] for name in asked if name in declared}))
 
     async def run(self) -> None:
-        """Send what comes, for ever."""
+        """Send what comes, until `finish` is called."""
         pause = EVERY_S
         while True:
-            await asyncio.sleep(pause if len(self._queue) < BATCH or pause > EVERY_S else 0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause if len(self._queue) < BATCH or pause > EVERY_S else 0):
+                    await self._ending.wait()
+            if self._ending.is_set():
+                return
             try:
                 await self._turn()
             except IntermodelError as error:
@@ -102,11 +107,16 @@ class Telemetry:
             else:
                 pause = EVERY_S
 
-    async def flush(self) -> None:
-        """Send what is left, as far as it can be sent in a moment."""
+    async def finish(self, task: asyncio.Task[None]) -> None:
+        """End `task`, in which `run` is, and send what is left, as far as that can be done in a moment.
+
+        What it sends just now is not broken off, else the collector would have the same batch twice.
+        """
         self._measured = float("-inf")
+        self._ending.set()
         with contextlib.suppress(IntermodelError, TimeoutError):
             async with asyncio.timeout(LAST_S):
+                await task
                 while self._queue:
                     await self._turn()
 
@@ -166,9 +176,7 @@ async def telling(
     try:
         yield telemetry.hear
     finally:
-        task.cancel()
-        await asyncio.wait({task})
-        await telemetry.flush()
+        await telemetry.finish(task)
 
 
 def _spans(settings: Settings, node: str) -> Spans:

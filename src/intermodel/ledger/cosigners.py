@@ -91,13 +91,21 @@ class Cosigners:
         due = [one for one in self._cosigners if self._is_due(self._rounds[one.name], text, now)]
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(self._cosigned(one, note), name=f"ask {one.verifier.name}") for one in due]
-        given = [line for task in asked if (line := task.result()) is not None]
-        if given:
+        given = {one: line for one, task in zip(due, asked, strict=True) if (line := task.result()) is not None}
+        if not given:
+            return
+        try:
             verifiers = [one.verifier for one in self._cosigners]
-            try:
-                await asyncio.to_thread(self._ledger.cosign, note, given, verifiers)
-            except OSError as error:
-                log.warning("cosignatures cannot be kept: %s", error)
+            await asyncio.to_thread(self._ledger.cosign, note, given.values(), verifiers)
+        except (OSError, IntermodelError) as error:
+            why = error.message if isinstance(error, IntermodelError) else f"{error.strerror or error}."
+            for one in given:
+                await self._failed(one, f"Its cosignature cannot be kept: {why}")
+        else:
+            for one in given:
+                past = self._rounds[one.name]
+                past.failures, past.next_at, past.text = 0, 0, text
+                await asyncio.to_thread(self._standings.well, one.name, past.size)
 
     @staticmethod
     def _is_due(past: _Round, text: str, now: float) -> bool:
@@ -105,21 +113,23 @@ class Cosigners:
 
     async def _cosigned(self, one: Cosigner, note: bytes) -> Line | None:
         """The witness's signature line under the checkpoint; None where it gave none, and why is noted."""
-        past = self._rounds[one.name]
         try:
             async with asyncio.timeout(ASK_S):
                 line = await self._line(one, note)
         except (IntermodelError, TimeoutError) as error:
-            past.failures += 1
-            pause = min(SLOWEST_S, self._every_s * 2.0 ** min(past.failures - 1, 20))
-            past.next_at = self._clock() + pause * (0.5 + 0.5 * self._draw())
             trouble = error.message if isinstance(error, IntermodelError) else "It did not answer in time."
-            await asyncio.to_thread(self._standings.ill, one.name, trouble, fork=isinstance(error, _Contradicted))
+            await self._failed(one, trouble, fork=isinstance(error, _Contradicted))
             return None
-        text = Note.parse(note).text
-        past.failures, past.next_at, past.text, past.size = 0, 0, text, Checkpoint.parse(text).size
-        await asyncio.to_thread(self._standings.well, one.name, past.size)
+        self._rounds[one.name].size = Checkpoint.parse(Note.parse(note).text).size
         return line
+
+    async def _failed(self, one: Cosigner, trouble: str, *, fork: bool = False) -> None:
+        """Tell of it, and ask later, and later each time."""
+        past = self._rounds[one.name]
+        past.failures += 1
+        pause = min(SLOWEST_S, self._every_s * 2.0 ** min(past.failures - 1, 20))
+        past.next_at = self._clock() + pause * (0.5 + 0.5 * self._draw())
+        await asyncio.to_thread(self._standings.ill, one.name, trouble, fork=fork)
 
     async def _line(self, one: Cosigner, note: bytes) -> Line:
         past, size = self._rounds[one.name], Checkpoint.parse(Note.parse(note).text).size

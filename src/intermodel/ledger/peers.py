@@ -19,7 +19,7 @@ from intermodel.ledger import merkle, tiles
 from intermodel.ledger.ledger import Ledger
 from intermodel.ledger.note import LARGEST_NOTE, Verifier
 from intermodel.ledger.remote import ASK_S, FOLDER, Answer, Ask, Standings, unexpected
-from intermodel.ledger.watch import Fork, Seen, Watch, record
+from intermodel.ledger.watch import Fork, Seen, Watch
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +71,10 @@ class Peers:
         self._room = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled."""
+        """Look, again and again, until cancelled; and state what was met and could not be stated."""
         while True:
             try:
+                await self.watch.state_all(self._ledger)
                 await self.round()
             except Exception:  # the next look may go better
                 log.exception("other ledgers could not be looked at")
@@ -91,8 +92,7 @@ class Peers:
                 seen = await self._seen(one)
         except Fork as fork:
             await asyncio.to_thread(self._standings.ill, one.origin, fork.message, fork=True)
-            if fork.is_new:
-                await record(self._ledger, fork.found)
+            await self.watch.state(self._ledger, fork.found)
         except IntermodelError as error:
             await asyncio.to_thread(self._standings.ill, one.origin, error.message)
         except TimeoutError:
@@ -132,7 +132,7 @@ class Peers:
             return proof
         began = await tree.of(lambda node: merkle.root(first, node))
         if merkle.extends(first, second, began, seen.head.root, proof):
-            raise await asyncio.to_thread(self.watch.fork, before, seen)
+            raise await asyncio.to_thread(self.watch.fork, before, seen, began, proof)
         raise Upstream("Its tiles do not go with its checkpoint.")
 
 

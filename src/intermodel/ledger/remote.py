@@ -74,9 +74,9 @@ class Standings:
         self._write(name, Standing(size, self._clock()))
 
     def ill(self, name: str, trouble: str, *, fork: bool = False) -> None:
-        """It did not. Logged where it is another trouble than before."""
+        """It did not. Logged where it is another trouble than before. A contradiction stays until it is well again."""
         before = self._standings[name]
-        if (before.trouble, before.fork) == (trouble, fork):
+        if (before.trouble, before.fork) == (trouble, fork) or (before.fork and not fork):
             return
         log.log(logging.ERROR if fork else logging.WARNING, "%s %s: %s", self._what, name, trouble)
         since = before.since if before.trouble and before.fork == fork else self._clock()

@@ -52,7 +52,7 @@ def troubles(data: Path, options: Options) -> Iterator[Damage]:
             f"it contradicts itself: {fork}"
             if fork.proven
             else f"it may contradict itself, for a proof that it does not was given and did not hold: {fork}",
-            f"Do not trust it, and show both checkpoints, in {fork.path}, to others who follow it."
+            f"Do not trust it, and show {fork.path}, which has both checkpoints, to others who follow it."
             if fork.proven
             else f"Ask its operator. {fork.path} has both checkpoints; delete it once you know that they go together.",
             fork.proven,

@@ -1,30 +1,35 @@
 """The newest checkpoints of other ledgers, as files, and every contradiction between two of them.
 
-Two signed checkpoints that cannot both be true are a *fork*: proof of what their ledger did, to whoever sees both. A
-proof of consistency that does not hold is less: anybody can send a ledger's own checkpoint with a wrong proof. It is
-kept as a *doubt*, and told as one.
+Two signed checkpoints that cannot both be true are a *fork*: proof of what their ledger did, to whoever sees both. Where
+they have two sizes, it takes a proof too: that the larger tree begins with another than the smaller one. A proof of
+consistency that does not hold is less: anybody can send a ledger's own checkpoint with a wrong proof. It is kept as a
+*doubt*, and told as one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from intermodel.core import Conflict, IntermodelError, Invalid, NotFound, Refused, Unavailable
 from intermodel.core.statements import Statement, Subject
 from intermodel.ledger import files, merkle, predicates
 from intermodel.ledger.ledger import Ledger
 from intermodel.ledger.note import Checkpoint, Note, Verifier
-from intermodel.ledger.strict import to_base64
+from intermodel.ledger.strict import from_base64, to_base64
 
 log = logging.getLogger(__name__)
 
 MOST_KEPT = 100
-"""So many forks are kept, and as many doubts: whoever makes them could make any number."""
+"""So many forks of one ledger are kept, and as many doubts: whoever makes them could make any number."""
+MOST_NOTES = 20_000
+"""Bytes of two checkpoints that are stated in full, so that the statement fits into an entry, however it is written."""
 _FORK, _DOUBT, _NOTE = ".fork", ".doubt", ".note"
 
 
@@ -38,12 +43,17 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Two checkpoints of one ledger that do not go together. Not `proven`: no proof was given that they do."""
+    """Two checkpoints of one ledger that do not go together. Not `proven`: no proof was given that they do.
+
+    Where their sizes differ, `proof` shows that the tree of `other` began with the root `began`, not with `before`.
+    """
 
     before: Seen
     other: Seen
     proven: bool
     path: Path
+    began: bytes = b""
+    proof: tuple[bytes, ...] = ()
 
     def __str__(self) -> str:
         one, other = self.before.head, self.other.head
@@ -51,17 +61,17 @@ class Contradiction:
 
 
 class Fork(Conflict):
-    """A ledger contradicts itself. `is_new`: nobody here knew it before."""
+    """A ledger contradicts itself. `size`: of the newest tree of it that was seen and goes with those before."""
 
     code = "fork"
 
-    def __init__(self, found: Contradiction, *, is_new: bool) -> None:
+    def __init__(self, found: Contradiction, size: int) -> None:
         super().__init__(
             f"The ledger {found.before.head.origin} contradicts itself: {found}.",
             hint="Do not trust it, and show both checkpoints to others who follow it.",
         )
         self.found = found
-        self.is_new = is_new
+        self.size = size
 
 
 class Watch:
@@ -71,6 +81,8 @@ class Watch:
         self.folder = folder
         self._verifiers = list(verifiers)
         self._lock = threading.Lock()
+        self._stating = asyncio.Lock()
+        self._stated: set[Path] = set()
 
     def newest(self, origin: str) -> Seen | None:
         """The largest checkpoint of that ledger that was seen. Raises `Unavailable` where it was changed."""
@@ -100,16 +112,10 @@ class Watch:
         return found
 
     def contradictions(self) -> list[Contradiction]:
-        """Forks first, then doubts."""
-        found = []
-        for ending in (_FORK, _DOUBT):
-            for path in sorted(self.folder.glob(f"*{ending}")):
-                try:
-                    one, other = path.read_bytes().split(b"\0", 1)
-                    found.append(Contradiction(_seen(one), _seen(other), ending == _FORK, path))
-                except (Invalid, OSError, ValueError):
-                    log.warning("a contradiction that was met cannot be read any more: %s", path)
-        return found
+        """Forks first, then doubts. A fork whose proof does not hold, as it lies there, is told as a doubt."""
+        paths = [path for ending in (_FORK, _DOUBT) for path in sorted(self.folder.glob(f"*{ending}"))]
+        found = [one for path in paths if (one := _contradiction(path)) is not None]
+        return sorted(found, key=lambda one: not one.proven)
 
     def verified(self, note: bytes) -> Seen:
         """A checkpoint that a ledger signed which is followed here.
@@ -153,25 +159,59 @@ class Watch:
                 if proof:
                     raise Invalid("A proof from or to an empty tree is empty.", code="bad_proof")
             elif seen.head.size == size and seen.head.root != before.head.root:
-                raise self._fork(before, seen)
+                raise self._fork(before, seen, size)
             elif not _consistent(before.head, seen.head, proof):
                 self._doubt(before, seen)
                 raise Invalid("The proof of consistency does not hold.", code="bad_proof")
             if before is None or seen.head.size > size:
+                self._settle(seen, size)
                 self._keep(seen)
+            elif seen.head.size == size:  # the sync may be what failed the last time
+                self._sync()
             return seen
 
-    def fork(self, before: Seen, other: Seen) -> Fork:
-        """What to raise of two checkpoints that are proven to contradict each other; kept and logged. Blocks."""
-        with self._lock:
-            return self._fork(before, other)
+    def fork(self, before: Seen, other: Seen, began: bytes, proof: Sequence[bytes]) -> Fork:
+        """What to raise where the larger tree of `other` is proven not to begin with `before`; kept and logged. Blocks.
 
-    def _fork(self, before: Seen, other: Seen) -> Fork:
-        found = Contradiction(before, other, True, self._pair(before, other, _FORK))
-        is_new = self._noted(found)
-        if is_new:
+        `proof` shows that it begins with the root `began`. Raises `Invalid` where it does not.
+        """
+        if not _proves(before.head, other.head, began, proof):
+            raise Invalid("The proof of a fork does not hold.", code="bad_proof")
+        with self._lock:
+            return self._fork(before, other, before.head.size, began, tuple(proof))
+
+    async def state(self, ledger: Ledger, found: Contradiction) -> None:
+        """State in this node's ledger, once, that another one contradicts itself, as far as it takes that.
+
+        Nothing is stated of what is not kept: of that there is no end.
+        """
+        origin, said_ = found.other.head.origin, said(found)
+        async with self._stating:
+            if found.path in self._stated or not await asyncio.to_thread(found.path.exists):
+                return
+            try:
+                known = await ledger.about(said_.subjects[0].digest)
+                if not any(one.statement == said_ and one.signer in ledger.keys.keys for one in known):
+                    await ledger.record(said_)
+                self._stated.add(found.path)
+            except IntermodelError as error:
+                log.warning("a fork of %s is not in this node's ledger: %s", origin, error.message)
+
+    async def state_all(self, ledger: Ledger) -> None:
+        """The same for all that are kept: a node may have ended before it stated one."""
+        for found in await asyncio.to_thread(self.contradictions):
+            if found.proven:
+                await self.state(ledger, found)
+
+    def _fork(self, before: Seen, other: Seen, size: int, began: bytes = b"", proof: tuple[bytes, ...] = ()) -> Fork:
+        found = Contradiction(before, other, True, self._pair(before, other, _FORK), began, proof)
+        known = _contradiction(found.path) if found.path.exists() else None
+        if known is not None and known.proven:  # told with the bytes that are kept, so that it is stated once
+            return Fork(known, size)
+        found.path.unlink(missing_ok=True)
+        if self._noted(found):
             log.error("the ledger %s contradicts itself: %s", other.head.origin, found)
-        return Fork(found, is_new=is_new)
+        return Fork(found, size)
 
     def _doubt(self, before: Seen, other: Seen) -> None:
         found = Contradiction(before, other, False, self._pair(before, other, _DOUBT))
@@ -180,57 +220,105 @@ class Watch:
 
     def _noted(self, found: Contradiction) -> bool:
         """Whether it is new, and there was room for it."""
-        if found.path.exists() or len(list(self.folder.glob(f"*{found.path.suffix}"))) >= MOST_KEPT:
+        kept = self._kept(found.other.head.origin, found.path.suffix)
+        if found.path in kept or len(kept) >= MOST_KEPT:
             return False
-        files.write(found.path, found.before.note + b"\0" + found.other.note)
+        parts = [found.before.note, found.other.note]
+        if found.began:
+            parts.append("\n".join(map(to_base64, (found.began, *found.proof))).encode())
+        files.write(found.path, b"\0".join(parts))
         files.sync([self.folder])
         return True
+
+    def _settle(self, seen: Seen, size: int) -> None:
+        """Raise `Fork` where a doubt is of that size and has another root, now that this one is known to hold."""
+        for path in self._kept(seen.head.origin, _DOUBT):
+            one = _contradiction(path)
+            if one is not None and one.other.head.size == seen.head.size and one.other.head.root != seen.head.root:
+                raise self._fork(one.other, seen, size)
 
     def _keep(self, seen: Seen) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         files.write(self._path(seen.head.origin), seen.note)
+        self._sync()
+        for path in self._kept(seen.head.origin, _DOUBT):  # the proof that was missing has come, or one beyond it
+            one = _contradiction(path)
+            if one is not None and one.other.head.size <= seen.head.size:
+                path.unlink(missing_ok=True)
+
+    def _sync(self) -> None:
         files.sync([self.folder, self.folder.parent])
-        for one in self.contradictions():  # the proof that was missing has come
-            if not one.proven and _same(one.other.head, seen.head):
-                one.path.unlink(missing_ok=True)
 
     def _path(self, origin: str) -> Path:
-        return self.folder / f"{hashlib.sha256(origin.encode()).hexdigest()}{_NOTE}"
+        return self.folder / f"{_hash(origin)}{_NOTE}"
 
     def _pair(self, before: Seen, other: Seen, ending: str) -> Path:
         """By what they say: signatures that are made anew, and cosignatures, make no other contradiction."""
         said = "".join(f"{one.head.origin}\n{one.head.size}\n{one.head.root.hex()}\n" for one in (before, other))
-        return self.folder / f"{hashlib.sha256(said.encode()).hexdigest()[:32]}{ending}"
+        return self.folder / f"{_hash(other.head.origin)[:32]}-{_hash(said)[:32]}{ending}"
 
-
-async def record(ledger: Ledger, found: Contradiction) -> None:
-    """State in this node's ledger that another one contradicts itself, as far as it takes that."""
-    try:
-        await ledger.record(said(found))
-    except IntermodelError as error:
-        log.warning("a fork of %s is not in this node's ledger: %s", found.other.head.origin, error.message)
+    def _kept(self, origin: str, ending: str) -> list[Path]:
+        """The contradictions of one ledger: how many another one has must not matter."""
+        return sorted(self.folder.glob(f"{_hash(origin)[:32]}-*{ending}"))
 
 
 def said(found: Contradiction) -> Statement:
-    """The statement that a ledger contradicts itself."""
-    predicate = {
-        "origin": found.other.head.origin,
-        "size": found.other.head.size,
-        "root": to_base64(found.other.head.root),
-        "note": found.other.note.decode(),
+    """The statement that a ledger contradicts itself, with all that shows it to others.
+
+    Checkpoints that are too long for an entry are named by their digests; the roots stand in it all the same.
+    """
+    before, other = found.before, found.other
+    predicate: dict[str, Any] = {
+        "origin": other.head.origin,
+        "size": other.head.size,
+        "root": to_base64(other.head.root),
         "fork": True,
-        "other": found.before.note.decode(),
+        "other_size": before.head.size,
+        "other_root": to_base64(before.head.root),
+        "other_digest": _digest(before.note),
     }
-    digest = hashlib.sha256(found.other.note).hexdigest()
-    return Statement((Subject(found.other.head.origin, f"sha256:{digest}"),), predicates.CHECKPOINT, predicate)
+    if len(before.note) + len(other.note) <= MOST_NOTES:
+        predicate |= {"note": other.note.decode(), "other": before.note.decode()}
+    if found.began:
+        predicate |= {"began": to_base64(found.began), "proof": [to_base64(one) for one in found.proof]}
+    return Statement((Subject(other.head.origin, _digest(other.note)),), predicates.CHECKPOINT, predicate)
+
+
+def _contradiction(path: Path) -> Contradiction | None:
+    """One that is kept; None, and a word in the log, where it cannot be read."""
+    try:
+        one, other, *rest = path.read_bytes().split(b"\0", 2)
+        before, after = _seen(one), _seen(other)
+        hashes = [from_base64(line, "A hash of the proof") for line in rest[0].decode().split("\n")] if rest else []
+    except (Invalid, OSError, ValueError):
+        log.warning("a contradiction that was met cannot be read any more: %s", path)
+        return None
+    began, proof = (hashes[0], tuple(hashes[1:])) if hashes else (b"", ())
+    proven = path.suffix == _FORK and _proves(before.head, after.head, began, proof)
+    if path.suffix == _FORK and not proven:
+        log.warning("what is kept of a fork does not prove it: %s", path)
+    return Contradiction(before, after, proven, path, began, proof)
+
+
+def _proves(before: Checkpoint, other: Checkpoint, began: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether the two cannot both be true, if their ledger signed them."""
+    if before.origin != other.origin:
+        return False
+    if before.size == other.size:
+        return before.root != other.root
+    return began != before.root and merkle.extends(before.size, other.size, began, other.root, proof)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _digest(note: bytes) -> str:
+    return f"sha256:{hashlib.sha256(note).hexdigest()}"
 
 
 def _seen(note: bytes) -> Seen:
     return Seen(Checkpoint.parse(Note.parse(note).text), note)
-
-
-def _same(one: Checkpoint, other: Checkpoint) -> bool:
-    return (one.origin, one.size, one.root) == (other.origin, other.size, other.root)
 
 
 def _consistent(before: Checkpoint, head: Checkpoint, proof: Sequence[bytes]) -> bool:

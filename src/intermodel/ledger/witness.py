@@ -31,7 +31,7 @@ class Witness:
     """Cosigns the checkpoints of the ledgers that it watches, under a name and with a key of its own."""
 
     def __init__(self, watch: Watch, name: str, signer: Signer, clock: Callable[[], float] = time.time) -> None:
-        self._watch = watch
+        self.watch = watch
         self._name = name
         self._signer = signer
         self._clock = clock
@@ -56,7 +56,7 @@ class Witness:
         text = Note.parse(note).text
         if old > Checkpoint.parse(text).size:
             raise Invalid("The old tree is larger than the new one.", code="not_a_request")
-        self._watch.see(note, proof, old)
+        self.watch.see(note, proof, old)
         return str(cosigned(text, self._name, self._signer, int(self._clock())))
 
 

@@ -22,7 +22,7 @@ from intermodel.core import Conflict, Invalid, NotFound, Unavailable
 from intermodel.core.errors import Limited
 from intermodel.ledger import Ledger
 from intermodel.ledger.log import CHECKPOINT
-from intermodel.ledger.watch import Fork, record
+from intermodel.ledger.watch import Fork
 from intermodel.ledger.witness import LARGEST_REQUEST, Witness
 from intermodel.web.http import read_body
 
@@ -34,7 +34,7 @@ BURST = 30
 ADDRESSES = 4096
 AT_ONCE = 8
 """Requests that the witness works on at once; more are told to come again."""
-_TILE = re.compile(r"(?:[0-9]|[1-5][0-9]|6[0-3]|entries)/(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/[1-9][0-9]{0,2})?")
+_TILE = re.compile(r"(?:[0-9]|[1-5][0-9]|6[0-3]|entries)/(?:x[0-9]{3}/){0,6}[0-9]{3}(?:\.p/[1-9][0-9]{0,2})?")
 _TEXT = "text/plain; charset=utf-8"
 _FOREVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 _SAFE = {"X-Content-Type-Options": "nosniff"}
@@ -95,10 +95,8 @@ class Witnessing:
         try:
             line = await asyncio.to_thread(self._witness.add_checkpoint, body)
         except Fork as fork:
-            if fork.is_new:
-                await record(self._ledger, fork.found)
-            size = fork.found.before.head.size
-            return _sized(str(size))
+            await self._witness.watch.state(self._ledger, fork.found)
+            return _sized(str(fork.size))
         except Conflict as error:
             return _sized(error.hint)
         except Invalid as error:

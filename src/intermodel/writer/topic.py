@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from intermodel.core import Invalid
 from intermodel.writer.values import MOST_TOPIC
 
@@ -15,7 +17,7 @@ def check_topic(topic: str) -> str:
             f"The topic has {len(topic):,} characters; at most {MOST_TOPIC:,} are taken.",
             hint="Say in a sentence or two what the post is about; sources are searched for, not given here.",
         )
-    wrong = next((c for c in topic if not (c.isprintable() or c in "\n\t")), None)
+    wrong = next((c for c in topic if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\r\t"), None)
     if wrong is not None:
         raise Invalid(f"The topic holds a character that is no text: {wrong!a}.", hint="Leave it out.")
     return " ".join(topic.split())

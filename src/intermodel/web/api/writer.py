@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from intermodel.core import Invalid, NotFound, OverBudget
 from intermodel.gateway import Directory, Gateway
@@ -19,10 +19,16 @@ from intermodel.web.openai_requests import MODEL_LENGTH
 from intermodel.writer.estimate import FREE, Estimate, Price, check_budget, estimate
 from intermodel.writer.runs import ID, Run, Runs
 from intermodel.writer.topic import check_topic
-from intermodel.writer.values import MOST_ROUNDS, Brief, Role
+from intermodel.writer.values import MOST_ROUNDS, MOST_TOPIC, Brief, Role
 
 BRIEF_BYTES = 256 * 1024
 """Largest brief: one whose topic is far too long is to be told so."""
+
+MEND = "Mend the problems that are listed."
+"""What a draft is sent back with where its reader adds nothing."""
+_TEXT = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+_TOPIC = rf"^{_TEXT}*(?!\s){_TEXT}{_TEXT}*$"
+"""As `check_topic` has it, which says what is wrong in words."""
 
 Model = Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
 BackEnd = Literal["folder", "searxng", "brave", "tavily"]
@@ -62,7 +68,7 @@ class SettingsForm(Form):
 class BriefForm(SettingsForm):
     """What to write about, and how."""
 
-    topic: Annotated[str, Field(max_length=BRIEF_BYTES)]
+    topic: Annotated[str, WithJsonSchema({"type": "string", "maxLength": MOST_TOPIC, "pattern": _TOPIC})]
     """In a sentence or two."""
 
 
@@ -73,6 +79,7 @@ class ChoiceForm(Form):
     action: Literal["accept", "revise", "stop"]
     """Take this draft; send it back with a note; end with the best one."""
     note: Annotated[str, Field(max_length=4000)] = ""
+    """What is to be changed; empty: what the critic and code found."""
 
 
 class RunState(BaseModel):
@@ -148,7 +155,8 @@ class Writer:
     async def choose(self, asked: Asked) -> RunState:
         """Say what is to become of the last draft, and go on."""
         form: ChoiceForm = asked.body
-        await self._runs.choose(asked.name, form.action, form.note, form.round)
+        note = form.note if form.note.strip() or form.action != "revise" else MEND
+        await self._runs.choose(asked.name, form.action, note, form.round)
         return _state(await self._runs.get(asked.name))
 
 
