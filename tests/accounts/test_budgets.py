@@ -52,6 +52,15 @@ async def test_a_ceiling_refuses_and_says_so(database: Database, tmp_path: Path)
         assert await opened.budgets.reserve(ADA, DOLLAR // 2, call())
 
 
+async def test_a_higher_ceiling_holds_for_the_very_next_call(database: Database, tmp_path: Path) -> None:
+    async with accounts(database, tmp_path, {}) as opened:
+        await opened.budgets.define("small", budget("0.5"))
+        with pytest.raises(OverBudget):
+            await opened.budgets.reserve(ADA, DOLLAR, call())
+        await opened.budgets.define("small", budget("2"))
+        assert await opened.budgets.reserve(ADA, DOLLAR, call())
+
+
 async def test_all_budgets_that_bind_must_admit_a_call_or_none_is_charged(database: Database, tmp_path: Path) -> None:
     both = {"wide": budget("10"), "narrow": budget("1", user="ada"), "bobs": budget("0.1", user="bob")}
     async with accounts(database, tmp_path, both) as opened:

@@ -142,8 +142,6 @@ def test_it_waits_and_goes_on_as_its_reader_says(node: Running, tmp_path: Path) 
     assert left_over(node)[0] == []
     with pytest.raises(Conflict, match="no round 2"):
         reader.choose(tmp_path, "accept", number=2)
-    with pytest.raises(Invalid, match="note is empty"):
-        reader.choose(tmp_path, "revise", " ")
     reader.choose(tmp_path, "revise", "Say more.")
     state = write(node, tmp_path, brief)
     assert (state.standing, state.ending) == ("finished", "accepted")

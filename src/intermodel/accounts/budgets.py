@@ -257,6 +257,8 @@ class Budgets:
 
     def _window(self, terms: Terms) -> Window:
         window = self.slices.window((terms.name, span_of(terms.period, self._clock())))
+        if window.ceiling < terms.ceiling:  # that nothing was left says nothing any more
+            window.dry_until = window.hopeless_until = 0.0
         window.ceiling = terms.ceiling
         return window
 

@@ -34,14 +34,13 @@ def plan_of(folder: Path) -> Plan:
 
 
 def choose(folder: Path, action: Literal["accept", "revise", "stop"], note: str = "", number: int = 0) -> Choice:
-    """Note what is to become of round `number` (0: the last one). It holds when the run goes on.
+    """Note what is to become of round `number` (0: the last one). It holds when the run goes on. To `revise` without a
+    note is to have the next round as the critic asks for it.
 
     Raises `Conflict` for a round that is not there or not the last, or where no further one can follow.
     """
     if len(note) > MOST_NOTE:
         raise Invalid(f"The note has {len(note)} characters; at most {MOST_NOTE} are taken.")
-    if action == "revise" and not note.strip():
-        raise Invalid("The note is empty.", hint="Say what is to be changed.")
     plan, state = plan_of(folder), state_of(folder)
     _idle(folder)
     last = state.rounds[-1].round if state.rounds else 0

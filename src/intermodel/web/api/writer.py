@@ -23,9 +23,6 @@ from intermodel.writer.values import MOST_ROUNDS, MOST_TOPIC, Brief, Role
 
 BRIEF_BYTES = 256 * 1024
 """Largest brief: one whose topic is far too long is to be told so."""
-
-MEND = "Mend the problems that are listed."
-"""What a draft is sent back with where its reader adds nothing."""
 _TEXT = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _TOPIC = rf"^{_TEXT}*(?!\s){_TEXT}{_TEXT}*$"
 """As `check_topic` has it, which says what is wrong in words."""
@@ -79,7 +76,7 @@ class ChoiceForm(Form):
     action: Literal["accept", "revise", "stop"]
     """Take this draft; send it back with a note; end with the best one."""
     note: Annotated[str, Field(max_length=4000)] = ""
-    """What is to be changed; empty: what the critic and code found."""
+    """What is to be changed besides what the critic and code found."""
 
 
 class RunState(BaseModel):
@@ -155,8 +152,7 @@ class Writer:
     async def choose(self, asked: Asked) -> RunState:
         """Say what is to become of the last draft, and go on."""
         form: ChoiceForm = asked.body
-        note = form.note if form.note.strip() or form.action != "revise" else MEND
-        await self._runs.choose(asked.name, form.action, note, form.round)
+        await self._runs.choose(asked.name, form.action, form.note, form.round)
         return _state(await self._runs.get(asked.name))
 
 

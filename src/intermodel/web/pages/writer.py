@@ -17,7 +17,7 @@ from intermodel.gateway import Gateway
 from intermodel.governance import Caller
 from intermodel.settings import Settings
 from intermodel.web.api.forms import explained
-from intermodel.web.api.writer import BACK_ENDS, MEND, SettingsForm, check_ceiling, estimated, topic_of
+from intermodel.web.api.writer import BACK_ENDS, SettingsForm, check_ceiling, estimated, topic_of
 from intermodel.web.auth import Auth
 from intermodel.web.errors import status_of
 from intermodel.web.pages.forms import Form, read_form
@@ -239,7 +239,6 @@ class Writer:
             plan=said.plan if said.what == "plan" and said.error else _plan_text(told.plan),
             words=STANDINGS,
             endings=ENDINGS,
-            mend=MEND,
             missing=missing(),
             **await self._choices(caller),
         )
