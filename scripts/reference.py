@@ -1,4 +1,7 @@
-"""Writes docs/settings.md and docs/cli.md from the code; with --check it only says whether they are up to date."""
+"""Writes settings.md, cli.md and record/known-licences.md in docs from the code.
+
+With --check it only says whether they are up to date.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pydantic.fields import FieldInfo
 from typer.cli import get_docs_for_click
 
 from intermodel.cli import app
+from intermodel.records.licences import LICENCES
 from intermodel.settings import (
     Budget,
     Cache,
@@ -29,7 +33,7 @@ from intermodel.settings import (
     Settings,
     Telemetry,
 )
-from intermodel.settings.model import Brave, Cosigner, Followed, GuardTable, SearXNG, Tavily, Writer
+from intermodel.settings.model import Brave, Cosigner, Followed, GuardTable, Records, SearXNG, Tavily, Writer
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -41,6 +45,16 @@ the file), then from the command line; the later wins. An unknown key or `INTERM
 This page is written from the code: `make docs`.
 """
 
+_LICENCES = """# Licences that are known
+
+Those of which the node knows what they say ([licences](licences.md)). A record may name them by the id, the name,
+the SPDX identifier, or in an SPDX expression; case does not matter. Known by name alone, as they name no text: {tags}.
+Any other name is kept as it was written, counts as unknown, and whoever records it is warned.
+`intermodel verdict --licences` prints the same table. This page is written from the code: `make docs`.
+
+| id | name | kind | SPDX |
+| --- | --- | --- | --- |"""
+
 _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("Top of the file", Settings),
     ("`[limits]`", Limits),
@@ -50,6 +64,7 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[ledger]`", Ledger),
     ("`[[ledger.witnesses]]`", Cosigner),
     ("`[[ledger.watch]]`", Followed),
+    ("`[records]`", Records),
     ("`[telemetry]`", Telemetry),
     ("`[deployments.NAME]`", Deployment),
     ("`[deployments.NAME.price]`", Price),
@@ -81,6 +96,13 @@ def cli_page() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="intermodel", title="Command line")
     return "\n".join(line.rstrip() for line in text.splitlines()).strip() + "\n"
+
+
+def licences_page() -> str:
+    """docs/record/known-licences.md."""
+    rows = [f"| `{one.id}` | {one.name} | {one.kind} | {one.spdx or ''} |" for one in LICENCES.values() if one.known]
+    tags = ", ".join(f"`{one.id}`" for one in LICENCES.values() if not one.known)
+    return "\n".join([_LICENCES.format(tags=tags), *rows, ""])
 
 
 def _nested(field: FieldInfo) -> bool:
@@ -119,7 +141,11 @@ def _type(annotation: Any) -> str:
 
 
 def main() -> int:
-    pages = {DOCS / "settings.md": settings_page(), DOCS / "cli.md": cli_page()}
+    pages = {
+        DOCS / "settings.md": settings_page(),
+        DOCS / "cli.md": cli_page(),
+        DOCS / "record/known-licences.md": licences_page(),
+    }
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
         for path in stale:

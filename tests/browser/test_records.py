@@ -24,7 +24,7 @@ THINGS: dict[str, dict[str, Any]] = {
             "edges": [
                 {"parent": "llama", "how": "fine-tune", "source": "its card"},
                 {"parent": "sharegpt", "how": "trained-on"},
-                {"parent": "vicuna", "how": "merge"},
+                {"parent": "vicuna", "child": "sharegpt", "how": "outputs"},
             ]
         },
     },
@@ -41,7 +41,7 @@ THINGS: dict[str, dict[str, Any]] = {
     },
 }
 PATHS = ["/records", "/records/vicuna", "/records/vendor/service", f"/records/{LONG}", "/records/compare",
-         "/records/compare?a=vicuna&b=vendor/service&c=llama"]  # fmt: skip
+         "/records/compare?a=vicuna&b=vendor/service&c=llama", f"/records/compare?a=vicuna&b={LONG}"]  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)

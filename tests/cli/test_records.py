@@ -134,8 +134,31 @@ def test_a_card_goes_with_one_thing_and_standard_input_is_read(node: Up, tmp_pat
     verb(node, "records", "put", lineage, "--card", card, code=2)
 
 
+def test_what_is_to_be_taken_is_sent_as_it_is_spelled(node: Up) -> None:
+    twice = '{"payload": "e30=", "payload": "e30=", "payloadType": "x", "signatures": []}'
+    assert "stands in it twice" in " ".join(verb(node, "records", "take", "-", input=twice, code=2).split())
+    assert "neither a bundle nor" in " ".join(verb(node, "records", "take", "-", input="{}", code=2).split())
+
+
 def test_every_verb_has_help() -> None:
     from intermodel.cli.main import VERBS
 
     for name in VERBS:
         assert command(name, "--help").exit_code == 0, name
+
+
+def test_what_is_new_is_said_and_what_may_be_a_slip(node: Up, tmp_path: Path) -> None:
+    file, card = tmp_path / "told.yaml", tmp_path / "bad.md"
+    file.write_text("address: slips\nlicence: mitt\nwhat: {kind: weights}\n")
+    card.write_text("---\nlicense: [mit\n---\n# Mine\n")
+    data = Path(node.said["data"])
+    options = ("--data", data, "--config", data.parent / f"{data.name}.toml")
+    done = command("records", "put", file, "--card", card, *options)
+    assert done.exit_code == 0
+    assert "slips: 3 new statements (entries " in done.stdout
+    assert "did you mean mit?" in done.stderr
+    assert "slips: The head of its card is broken" in done.stderr
+    assert "slips: nothing new, 3 statements before" in verb(node, "records", "put", file)
+    assert "nothing new, " in verb(node, "records", "sign", "intermodel/pebble")
+    assert "did you mean mit?" in verb(node, "show", "slips")
+    assert "allow, duties, refuse, unknown" in verb(node, "search", "--licence", "no", code=2)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import sys
+from pathlib import Path
 
-from intermodel.cli.records import _documents
+import pytest
+from typer.testing import CliRunner
+
+from intermodel.cli.records import LARGEST, _documents, app, read_text
+from intermodel.cli.verdict import verdict
 from intermodel.core import Invalid
 
 
@@ -39,3 +45,42 @@ BOMB = "\n  - &a [x, x]\n" + "".join(
 def test_what_never_ends_or_means_two_things_is_refused(text: str, words: str) -> None:
     with pytest.raises(Invalid, match=words):
         _documents(f"address: it\nwhat: {text}\n", None)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_standard_input_is_refused_where_it_is_too_large_and_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, b"#" * LARGEST)
+    assert len(read_text(Path("-"))) == LARGEST
+    given(monkeypatch, b"#" * (LARGEST + 1))
+    with pytest.raises(Invalid, match="larger than 4 MiB"):
+        read_text(Path("-"))
+    given(monkeypatch, b"nodes: []\nedges: []\n" + b"#" * LARGEST)
+    with pytest.raises(Invalid, match="larger than 4 MiB"):
+        verdict(lineage=Path("-"))
+
+
+def test_standard_input_that_is_no_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    given(monkeypatch, b"licence: \xff\xfe")
+    with pytest.raises(Invalid, match="cannot be read"):
+        read_text(Path("-"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("nodes: []\nedges: []\n", "holds no things"),
+        ("nodes: [{id: good/one, licence: mit}, {id: 'not ok!', licence: mit}]\nedges: []\n", "no address"),
+        ("nodes: [{id: good/one, licence: mit}, {id: a/verdict, licence: mit}]\nedges: []\n", "no address"),
+        (f"nodes: [{{id: good/one, licence: mit}}, {{id: b, licence: {'m' * 3000}}}]\nedges: []\n", "licence"),
+    ],
+    ids=["nothing", "no name", "reserved", "too long"],
+)
+def test_nothing_is_sent_of_a_lineage_of_which_a_part_is_wrong(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "lineage.yaml"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["put", str(file), "--data", str(tmp_path)])  # where no node runs
+    assert isinstance(done.exception, Invalid), done.exception
+    assert words in done.exception.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import threading
@@ -39,7 +40,7 @@ CALL = {"model": "reliable", "messages": [{"role": "user", "content": "a secret 
 
 @dataclass
 class Collector:
-    """What was received; `statuses` are answered in turn, then 200."""
+    """What was received; `statuses` are answered in turn, then 200, each after `slow_s`."""
 
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
@@ -48,6 +49,7 @@ class Collector:
     metrics: dict[str, Any] = field(default_factory=dict)
     headers: list[dict[str, str]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    slow_s: float = 0
 
     def take(self, path: str, body: bytes) -> None:
         self.bodies.append(body)
@@ -70,7 +72,7 @@ def plain(attributes: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _sent_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was heard is sent when the node ends, and once: what is being sent at that moment is sent again."""
+    """What was heard is sent when the node ends."""
     monkeypatch.setattr(sending, "EVERY_S", 3600.0)
     monkeypatch.setattr(sending, "LAST_S", 60.0)
 
@@ -86,6 +88,7 @@ def collector() -> Iterator[Collector]:
             found.headers.append({key.lower(): value for key, value in self.headers.items()})
             if status == 200:
                 found.take(self.path, body)
+            time.sleep(found.slow_s)
             self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()
@@ -240,6 +243,30 @@ def test_a_batch_is_sent_again_when_the_collector_is_back(
     assert not collector.statuses
 
 
+def test_a_batch_that_is_under_way_when_the_node_ends_is_sent_once(
+    tmp_path: Path, upstream_server: Upstream, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "EVERY_S", 0.05)
+    collector.slow_s = 0.5
+    with node_with(tmp_path, upstream_server, collector.url) as node:
+        ask(node, CALL)
+        until(lambda: bool(collector.spans))
+    assert len(collector.spans) == 3
+    assert collector.metrics
+
+
+def test_a_collector_that_does_not_answer_does_not_hold_the_node(
+    tmp_path: Path, upstream_server: Upstream, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "LAST_S", 0.1)
+    collector.slow_s = 2
+    with node_with(tmp_path, upstream_server, collector.url) as node:
+        ask(node, CALL)
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+    assert len(collector.spans) == 3
+
+
 def test_what_the_collector_refuses_is_dropped_and_counted(
     tmp_path: Path, upstream_server: Upstream, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +343,6 @@ async def test_a_batch_that_cannot_be_encoded_does_not_end_the_rest(collector: C
         Table(endpoint=collector.url), {}, http, Spans("s", "n", content=False), dict, CollectorRegistry()
     )
     telemetry.hear(dict(heard().receipt))
-    await telemetry.flush()
+    await telemetry.finish(asyncio.create_task(telemetry.run()))
     await http.close()
     assert [span.name for span in collector.spans] == ["chat ", "chat a/b"]

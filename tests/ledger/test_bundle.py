@@ -67,6 +67,7 @@ async def test_a_byte_changed_is_refused(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # some 60,000 bundles
 async def test_any_bit_changed_is_refused(ledger: Ledger, bundle: bytes) -> None:
     key = ledger.keys.periods[0].key
     for i in range(len(bundle)):

@@ -143,3 +143,14 @@ def test_openssl_verifies_an_envelope(data: Path, tmp_path: Path) -> None:
     except FileNotFoundError:
         pytest.skip("openssl is not installed")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_rotation_tells_from_where_on_and_whom_to_tell(data: Path) -> None:
+    said = call("ledger", "rotate", "--data", data).stdout
+    entry, key = json.loads(call("ledger", "keys", "--data", data, "--json").stdout)["keys"]
+    assert (entry["to"], key["from"]) == (4, 5)
+    assert "A new key signs from entry 5 on. Entry 4 says so" in said
+    assert key["verifier"] in said
+    for who in ("witnesses", "follows this ledger", "trusted_signers"):
+        assert who in said
+    assert f"from entry {key['from']} to now" in call("ledger", "keys", "--data", data).stdout

@@ -172,6 +172,35 @@ async def test_a_witness_that_saw_another_ledger(
     assert len(caplog.records) == 1
 
 
+async def test_a_contradiction_is_not_forgotten_when_the_witness_is_silent(setting: Setting) -> None:
+    def gone(_: bytes) -> Answer:
+        raise Upstream("It could not be reached.")
+
+    setting.one.instead = lambda _: Answer(409, "", b"99\n")
+    told = await setting.round()
+    setting.one.instead, setting.now = gone, 3600
+    assert await setting.round() == told
+    setting.cosigners = setting.make()
+    setting.now += 3600
+    assert await setting.round() == told
+    setting.one.instead, setting.now = None, setting.now + 3600
+    assert (await setting.round()).fork is False
+
+
+async def test_what_cannot_be_kept_is_no_success(setting: Setting) -> None:
+    blocked = setting.ledger.log.folder / "cosigned"
+    blocked.mkdir()
+    standing = await setting.round()
+    assert "cannot be kept" in standing.trouble
+    assert standing.size == 0
+    blocked.rmdir()
+    setting.now += 60
+    standing = await setting.round()
+    assert (standing.trouble, standing.size) == ("", 1)
+    assert setting.ledger.cosigned() is not None
+    assert setting.one.olds == ["old 0", "old 1"]
+
+
 async def test_the_one_who_signs_fewer_does_not_replace_for_ever(setting: Setting) -> None:
     """A witness that is taken out of the settings does not hold back what is shown."""
     await setting.round()

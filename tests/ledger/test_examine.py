@@ -104,7 +104,27 @@ async def test_a_missing_or_shortened_file(data: Path, name: str) -> None:
     path.write_bytes(kept + b"\0")
     assert {one.where for one in await examine(data)} == {str(path)}
     path.unlink()
-    assert str(path) in {one.where for one in await examine(data)}
+    (found,) = [one for one in await examine(data) if one.where == str(path)]
+    assert "it is missing" in found.what
+
+
+@pytest.mark.parametrize("name", ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000"])
+async def test_a_file_that_is_missing_is_said_once(data: Path, database: Database, name: str) -> None:
+    """And not once for each of the 256 hashes or entries in it."""
+    path = data / "ledger" / name
+    path.unlink()
+    (found,) = await examine(data, database)
+    assert found.where == str(path)
+    assert found.what.startswith("it is missing")
+    if "entries" in name:
+        assert found.what == "it is missing: entries 0 to 255 are in it"
+
+
+async def test_beside_a_file_that_is_missing_another_that_was_changed_is_found(data: Path) -> None:
+    missing, changed = data / "ledger/tile/entries/000", data / "ledger/tile/0/001.p/44"
+    missing.unlink()
+    flip(changed, 40)
+    assert {one.where for one in await examine(data)} == {str(missing), str(changed)}
 
 
 async def test_files_that_do_not_belong_there(data: Path) -> None:

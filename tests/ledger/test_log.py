@@ -86,6 +86,17 @@ async def test_a_log_over_several_levels_of_tiles(log: Log, tmp_path: Path) -> N
         assert merkle.includes(i, size, hashes[i], again.inclusion(i, size), again.root(size))
 
 
+async def test_what_is_wrong_ends_in_one_full_stop(log: Log, tmp_path: Path) -> None:
+    await log.add([leaf(i) for i in range(3)])
+    await log.settle()
+    path = tmp_path / "tile/entries/000.p/3"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(Unavailable) as caught:
+        opened_for_reading(tmp_path).entry(2)
+    assert "cut off" in caught.value.message
+    assert not caught.value.message.endswith("..")
+
+
 async def test_those_who_wait_share_a_group(log: Log, tmp_path: Path) -> None:
     found = await asyncio.gather(*(log.add([leaf(i)]) for i in range(50)))
     assert [one.start for one in found] == list(range(50))

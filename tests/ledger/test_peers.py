@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from intermodel.core import Upstream
-from intermodel.ledger import Ledger, Verifier, predicates
+from intermodel.ledger import Ledger, Verifier, merkle, predicates
 from intermodel.ledger.keys import LocalSigner
 from intermodel.ledger.log import Log
 from intermodel.ledger.note import Checkpoint, Note, signed
 from intermodel.ledger.peers import STANDINGS, Peer, Peers
 from intermodel.ledger.remote import FOLDER, Answer, Standing, read_standings
+from intermodel.ledger.strict import to_base64
 from tests.ledger.conftest import SIGNER, VERIFIER
 
 
@@ -117,6 +118,8 @@ async def test_a_fork_is_proven_by_its_own_tiles(
     (entry,) = await ledger.of_type(predicates.CHECKPOINT)  # told once
     assert entry.statement is not None
     assert entry.statement.predicate["note"] == found.other.note.decode()
+    assert merkle.extends(310, 600, found.began, found.other.head.root, found.proof)  # to whoever reads it
+    assert entry.statement.predicate["began"] == to_base64(found.began)
     await other.close()
 
 

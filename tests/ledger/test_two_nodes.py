@@ -215,5 +215,7 @@ def test_what_is_published_and_what_is_not(tmp_path: Path) -> None:
             "tile/0/%2e%2e/%2e%2e/pending",
             "tile/0",
             "tile/64/000",
+            f"tile/0/{'x000/' * 7}000",
+            f"tile/0/{'x000/' * 1000}000",
         ):
             assert client.get(path).status_code == 404, path

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import schemathesis
 from schemathesis import GenerationMode
+
+from intermodel.core.statements import Statement, Subject
+from intermodel.ledger import dsse, statement
+from intermodel.ledger.keys import LocalSigner
+from intermodel.records.predicates import WHAT
+from intermodel.records.record import identity
 
 HERE = "http://127.0.0.1:9/v1"
 
@@ -55,7 +62,15 @@ def _statement(body: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
+def _signed(body: dict[str, Any]) -> None:
+    """It is an envelope; nobody trusts who signed it, which is a refusal and no mistake."""
+    said = Statement((Subject("thing", identity("thing")),), WHAT, {"facts": {"parameters": 7}})
+    body.clear()
+    body |= orjson.loads(dsse.seal(statement.dumped(said, 1.0), [LocalSigner.make()]))
+
+
 _MEND = {
+    "POST /api/v1/records": _signed,
     "PUT /api/v1/records/{name}": _record,
     "PUT /api/v1/deployments/{name}": _deployment,
     "PUT /api/v1/routes/{name}": _route,

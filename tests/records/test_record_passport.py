@@ -94,6 +94,36 @@ def test_side_by_side_only_what_somebody_knows() -> None:
     assert "Vocabulary" not in rows
 
 
+def test_the_name_of_a_row_is_true_of_every_column() -> None:
+    """The first claims its licence, of the second it holds."""
+    claims = compose("claims", Held(f"sha256:{'1' * 64}", "t.gguf", 1, WhatItIs(), Fact("mit", "file:t.gguf")))
+    assert [line.label for line in passport(claims).what if line.name == "licence"] == ["Licence it claims"]
+    rows = dict(compared([passport(claims), passport(service())]))
+    assert "Licence it claims" not in rows
+    assert rows["Licence or terms"][0].value == "mit"
+
+
+def test_who_signed_how_many_is_said_and_nobody_is_said_to_have_named_a_key() -> None:
+    found = [
+        ("trust", True, "a key that you named is the ledger's: 12ab"),
+        ("entry 1: signature", True, "by the ledger's key 12ab"),
+        ("entry 2: signature", True, "by ff00, which you named"),
+        ("entry 3: signature", True, "by the ledger's key 12ab"),
+        ("entry 1: inclusion", True, "it is there"),
+    ]
+    key, signatures, inclusion = checks_of(found, {"ff00": "acme"})
+    assert (key.what, key.how) == ("The key", "is the ledger's own, for which this node vouches: 12ab")
+    assert signatures.what == "Signature of 3 entries"
+    assert signatures.how == "holds: 2 signed by this node's ledger, 1 signed by acme; none has been changed since"
+    assert (inclusion.what, inclusion.how) == ("Inclusion of entry 1", "is proven: in the ledger's tree, at its place")
+    (one,) = checks_of(found[2:3], {"ff00": "acme"})
+    assert one.how == "holds: acme signed it, and it has not been changed since"
+    (stranger,) = checks_of(
+        [("entry 9: signature", None, "it is signed by a key that is neither the ledger's nor named by you")]
+    )
+    assert stranger.how.endswith("nor that of somebody whom this node trusts")
+
+
 def test_what_was_verified_is_said_once_and_what_failed_each_time() -> None:
     checks = checks_of(
         [

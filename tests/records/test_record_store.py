@@ -49,10 +49,12 @@ async def ledger(tmp_path: Path) -> AsyncIterator[tuple[Ledger, Database]]:
 
 
 @pytest.fixture
-def records(ledger: tuple[Ledger, Database], tmp_path: Path) -> Records:
+async def records(ledger: tuple[Ledger, Database], tmp_path: Path) -> AsyncIterator[Records]:
     opened, database = ledger
     blobs = Blobs(tmp_path / "blobs")
-    return Records(opened, Library(database, blobs), blobs, Catalogue(database), lambda name: name == "deployed")
+    made = Records(opened, Library(database, blobs), blobs, Catalogue(database), lambda name: name == "deployed")
+    yield made
+    await made.close()
 
 
 async def tell(records: Records, address: str, **document: Any) -> None:
@@ -120,8 +122,14 @@ async def test_a_verdict_walks_statements_of_ancestors_and_the_bundle_proves_the
 
 
 async def test_a_lineage_that_names_itself_is_survived(records: Records) -> None:
-    edges = [{"parent": "thing", "how": "merge"}, {"parent": "other", "how": "merge"}]
-    await tell(records, "thing", lineage={"edges": edges})
+    """It is refused at the door; what others signed may still hold it."""
+    with pytest.raises(Invalid, match="makes 'thing' from itself"):
+        await tell(records, "thing", lineage={"edges": [{"parent": "thing", "how": "merge"}]})
+    with pytest.raises(Invalid, match="makes 'base' from itself"):
+        await tell(records, "thing", lineage={"edges": [{"parent": "base", "child": "base", "how": "copy"}]})
+    edges = [{"parent": parent, "child": "thing", "how": "merge"} for parent in ("thing", "other")]
+    thing = Subject("thing", identity("thing"))
+    await records.ledger.record(Statement((thing,), LINEAGE, {"nodes": [{"id": "thing"}], "edges": edges}))
     await tell(records, "other", lineage={"edges": [{"parent": "thing", "how": "merge"}]})
     passport = await records.passport("thing")
     assert passport.verdicts[0]["strict"]["outcome"] == "unknown"

@@ -88,3 +88,36 @@ def test_what_is_wrong(file: Path) -> None:
     assert isinstance(error("--lineage", file, "--on", "soon"), Invalid)
     file.write_bytes(b"\xff\xfe\x00")
     assert isinstance(error("--lineage", file), Invalid)
+
+
+def test_the_exit_code_can_tell_the_answer(tmp_path: Path) -> None:
+    file = tmp_path / "lineage.yaml"
+    file.write_text("nodes: [{id: yes_, licence: mit}, {id: no_, licence: llama1}, {id: open_}]\nedges: []\n")
+    for name, code in (("yes_", 0), ("no_", 4), ("open_", 1)):
+        assert ran("--lineage", file, "--of", name, "--exit-code", "--json").exit_code == code
+        assert ran("--lineage", file, "--of", name).exit_code == 0
+    assert ran("--lineage", file, "--exit-code").exit_code == 4
+
+
+def test_the_licences_that_are_known_are_listed() -> None:
+    assert "apache-2.0" in ran("--licences").stdout
+    listed = {one["id"]: one for one in json.loads(ran("--licences", "--json").stdout)}
+    assert listed["mit"] == {"id": "mit", "name": "MIT License", "kind": "software", "spdx": "MIT"}
+    assert "openrail" not in listed, "a family of which nothing is known"
+
+
+def test_one_ban_of_rivals_says_why_it_forbids_this_and_not_that(tmp_path: Path) -> None:
+    file = tmp_path / "lineage.yaml"
+    file.write_text(
+        "nodes: [{id: chat, type: model-service, terms: openai-terms-2023-03}, {id: mine, licence: mit}]\n"
+        "edges: [{from: chat, to: mine, how: distil}]\n"
+    )
+    said = {}
+    for purpose in ("serve", "redistribute", "research"):
+        told = json.loads(ran("--lineage", file, "--of", "mine", "--purpose", purpose, "--json").stdout)
+        said[purpose] = (told["strict"]["outcome"], " ".join(one["words"] for one in told["reasons"]))
+    assert said["serve"][0] == "refuse"
+    assert "served to others is read as competing with that service" in said["serve"][1]
+    for purpose in ("redistribute", "research"):
+        assert said[purpose][0] == "allow-with-duties"
+        assert "not read as competing with that service" in said[purpose][1]

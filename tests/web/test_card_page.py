@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -109,6 +110,18 @@ def test_html_of_a_card_is_its_text() -> None:
     assert html('<div align="center"><img src="x" alt="Logo"><h1>Name</h1></div>') == "<p>Picture: Logo Name</p>\n"
     assert html("one<br/>two <b>three</b>") == "<p>one<br>two three</p>\n"
     assert html("<!-- not seen -->") == ""
+
+
+def test_the_words_of_a_picture_are_looked_for_in_its_tag_alone() -> None:
+    assert html('<div><img src="x"> and <b alt="no">words</b></div>') == "<p>and words</p>\n"
+    assert html("<div><img alt='One'><img src=x alt = \"\"></div>") == "<p>Picture: One Picture: without words</p>\n"
+
+
+@pytest.mark.parametrize("text", ['<img alt="" ' + 'alt="" ' * 8000, "<img alt=''" * 5000, "<img alt " * 6000])
+def test_a_tag_without_an_end_takes_no_time(text: str) -> None:
+    began = time.process_time()
+    html(f"<div>\n{text}")
+    assert time.process_time() - began < 0.3
 
 
 def test_a_long_card_is_cut_at_a_line() -> None:

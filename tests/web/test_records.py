@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
+import orjson
 import pytest
 
-from intermodel.ledger import verify
+from intermodel.core.statements import Statement, Subject
+from intermodel.ledger import Verifier, dsse, statement, verify
+from intermodel.ledger.keys import LocalSigner
+from intermodel.records.predicates import WHAT
+from intermodel.records.record import identity
 from intermodel.settings import Deployment, Engines
+from intermodel.settings.model import Records
 from tests.support import Running, running, settings_for
 
 HOSTILE = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&amp;{{ 7*7 }}"
@@ -101,7 +109,10 @@ def test_the_bundle_is_verified_without_the_node(node: Running) -> None:
 
 def test_bills_of_material(node: Running) -> None:
     assert api(node, "GET", f"/records/{PEBBLE}/bom").json()["bomFormat"] == "CycloneDX"
-    assert "@graph" in api(node, "GET", f"/records/{PEBBLE}/bom?format=spdx3").json()
+    for name in ("spdx", "spdx3"):
+        assert "@graph" in api(node, "GET", f"/records/{PEBBLE}/bom?format={name}").json()
+    for name, version in (("cyclonedx", "1.6"), ("cyclonedx-1.7", "1.7")):
+        assert api(node, "GET", f"/records/{PEBBLE}/bom?format={name}").json()["specVersion"] == version
 
 
 def test_search_finds_by_words_and_facets(node: Running) -> None:
@@ -110,6 +121,61 @@ def test_search_finds_by_words_and_facets(node: Running) -> None:
     either = api(node, "GET", "/records?kind=service&kind=weights").json()
     assert {hit["address"] for hit in either["data"]} == {PEBBLE, "openai/gpt-4", "vicuna"}
     assert api(node, "GET", "/records?colour=red").status_code == 400
+    assert [hit["address"] for hit in api(node, "GET", "/records?q=pebb&typing=true").json()["data"]] == [PEBBLE]
+    assert api(node, "GET", "/records?q=pebb&typing=false").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "hint"),
+    [
+        ("licence=no", "allow, duties, refuse, unknown"),
+        ("grade=free", "open source, open access, closed, unknown"),
+        ("size=7B", "under 1B, 1B to 3B"),
+        ("kind=model", "weights, adapter, service, dataset, application, unknown"),
+        ("tier=high", "a number, unknown"),
+    ],
+)
+def test_a_value_that_no_facet_has_is_refused_with_those_that_it_has(node: Running, query: str, hint: str) -> None:
+    """Nothing found would read as an answer."""
+    answer = api(node, "GET", f"/records?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == query.partition("=")[0]
+    assert hint in answer.json()["error"]["message"] + str(answer.json()["error"])
+    assert page(node, f"/records?{query}").status_code == 400
+    assert api(node, "GET", "/records?tier=3&licence=unknown&task=whatever").status_code == 200
+
+
+def test_a_key_that_stands_twice_is_refused_and_named(node: Running) -> None:
+    """Which of the two counts is not defined, and what is told is signed."""
+    for path, body, key in (
+        ("/records/x/dup", b'{"what":{"kind":"weights"},"what":{"kind":"service"}}', "what"),
+        ("/records/x/dup", b'{"what":{"kind":"weights","kind":"service"}}', "kind"),
+        ("/routes/dup", b'{"candidates":["a"],"candidates":["b"]}', "candidates"),
+    ):
+        answer = httpx2.put(f"{node.url}/api/v1{path}", content=body, headers=node.headers, timeout=30)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["param"]) == (400, key)
+        assert f"'{key}' stands in it twice" in error["message"]
+    assert api(node, "GET", "/records/x/dup").status_code == 404
+
+
+def test_a_telling_says_what_is_new_and_what_may_be_a_slip(node: Running) -> None:
+    told = {"licence": "mitt", "what": {"kind": "weights"}}
+    made = api(node, "PUT", "/records/slip", told).json()
+    assert made["new"] == sorted(said["index"] for said in made["statements"])
+    assert made["cautions"] == ["No licence of the name 'mitt' is known here; did you mean mit?"]
+    assert api(node, "PUT", "/records/slip", told).json()["new"] == []
+    assert api(node, "POST", f"/records/{PEBBLE}/sign").json()["new"] == []
+    assert api(node, "GET", "/records/slip/passport").json()["cautions"] == made["cautions"]
+    assert "did you mean mit?" in page(node, "/records/slip").text
+
+
+def test_nothing_is_made_from_itself(node: Running) -> None:
+    edge = {"parent": "a/self", "child": "a/self", "how": "fine-tune"}
+    answer = api(node, "PUT", "/records/a/self", {"lineage": {"edges": [edge]}})
+    assert answer.status_code == 400
+    assert "makes 'a/self' from itself" in answer.json()["error"]["message"]
+    assert api(node, "GET", "/records/a/self").status_code == 404
 
 
 def test_reading_takes_any_token_and_writing_an_admins(node: Running) -> None:
@@ -148,6 +214,36 @@ def test_mistakes_are_told(
     answer = api(node, method, path, document)
     assert (answer.status_code, answer.json()["error"]["param"]) == (status, param), answer.text
     assert api(node, "GET", "/records/mine").status_code == 404, "nothing was recorded"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{}", "neither a bundle nor a DSSE envelope"),
+        (b'{"payload": 123456789012345678901234567890}', "'signatures' is missing"),
+        (b'{"payload": 1e999}', "not valid JSON"),
+        (b'{"payload": "e30=", "payload": "e30=", "payloadType": "x", "signatures": []}', "stands in it twice"),
+        (b'{"type": "urn:intermodel:bundle:v1"}', "checkpoint"),
+    ],
+)
+def test_what_is_no_bundle_is_told_and_read_as_it_is_spelled(node: Running, body: bytes, words: str) -> None:
+    headers = node.headers | {"content-type": "application/json"}
+    answer = httpx2.post(f"{node.url}/api/v1/records", content=body, headers=headers, timeout=30)
+    assert (answer.status_code, words in answer.json()["error"]["message"]) == (400, True), answer.text
+
+
+def test_an_envelope_is_kept_to_the_byte(tmp_path: Path) -> None:
+    made = Statement((Subject("thing", identity("thing")),), WHAT, {"facts": {"parameters": 7}})
+    signer = LocalSigner.make()
+    sealed = dsse.seal(statement.dumped(made, 1.0), [signer])
+    envelope = orjson.dumps(orjson.loads(sealed), option=orjson.OPT_INDENT_2)
+    trusted = Records(trusted_signers=(str(Verifier("hub.example", signer.public)),))
+    with running(settings_for(tmp_path / "data", records=trusted)) as served:
+        sent = {"content": envelope, "headers": served.headers | {"content-type": "application/json"}}
+        taken = httpx2.post(f"{served.url}/api/v1/records", **sent).json()  # type: ignore[arg-type]
+        assert taken["left_out"] == []
+        (entry,) = orjson.loads(api(served, "GET", "/records/thing/bundle").content)["entries"]
+        assert base64.b64decode(entry["envelope"]) == envelope
 
 
 def test_a_deployment_has_a_record_that_says_little(node: Running) -> None:
@@ -193,6 +289,11 @@ def test_a_passport_answers_all_questions(node: Running) -> None:
     assert text.count('<svg class="lineage') == 2
     assert "fine-tuned from" in text
     assert "/api/v1/records/vicuna/bundle" in text
+    assert "is the ledger&#39;s own, for which this node vouches" in text
+    assert "you named" not in text
+    assert "signed by this node&#39;s ledger" in text
+    for wrong in (">1 facts", "all 1 changes", "?. ", ".. "):
+        assert wrong not in text, wrong
 
 
 def test_what_a_vendor_keeps_back_is_not_disclosed_and_not_unknown(node: Running) -> None:
@@ -211,6 +312,13 @@ def test_side_by_side(node: Running) -> None:
     answer = page(node, f"/records/compare?a={PEBBLE}&b=vicuna&c=openai/gpt-4")
     assert answer.status_code == 200
     assert re.findall(r'<th scope="col"><a href="/records/([^"]+)"', answer.text) == [PEBBLE, "vicuna", "openai/gpt-4"]
+    template = re.search(r"Chat template</th>(.*?)</tr>", answer.text, re.DOTALL)
+    assert template is not None
+    assert '<details class="folded">' in template[1]
+    assert 'data-of="vicuna"' in template[1]
+    licence = re.search(r"Licence or terms</th>(.*?)</tr>", answer.text, re.DOTALL)
+    assert licence is not None
+    assert licence[1].count("as it claims") == 1, "vicuna's tag"
     assert page(node, "/records/compare?a=vicuna").status_code == 200
     assert page(node, "/records/compare?a=vicuna&b=nobody").status_code == 404
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +12,8 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from intermodel.cli.node import Url, named, reached
-from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
-from intermodel.core import Invalid, Unavailable
+from intermodel.cli.output import Config, Data, Json, SaveTo, cell, out, print_json, read_settings, save_bytes
+from intermodel.core import Invalid
 from intermodel.core.errors import TooLarge
 from intermodel.records.bom import Imported, checked, cyclonedx, described, from_cyclonedx, parsed, spdx3, written
 from intermodel.records.bom.text import MOST_BYTES
@@ -27,6 +25,7 @@ class Format(StrEnum):
     CYCLONEDX = "cyclonedx"
     CYCLONEDX_1_7 = "cyclonedx-1.7"
     SPDX = "spdx"
+    SPDX3 = "spdx3"
 
 
 class _Group(TyperGroup):
@@ -46,29 +45,26 @@ File = Annotated[Path, typer.Argument(help="A document in JSON.", show_default=F
 @app.command()
 def export(
     address: Annotated[str, typer.Argument(help="Of the model, as `intermodel models` has it.", show_default=False)],
-    form: Annotated[Format, typer.Option("--format", help="CycloneDX 1.6, CycloneDX 1.7 or SPDX 3.0.1.")] = (
-        Format.CYCLONEDX
-    ),
-    to: Annotated[Path | None, typer.Option("--out", help="A file. Default: standard output.")] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="CycloneDX 1.6, CycloneDX 1.7, or SPDX 3.0.1 by either name.")
+    ] = (Format.CYCLONEDX),
+    to: SaveTo = None,
     data: Data = None,
     config: Config = None,
     url: Url = None,
 ) -> None:
     """Write a model's record as a bill of material. What is unknown stays unknown.
 
-    Example: `intermodel bom acme/tiny --format spdx --out tiny.spdx.json`
+    Example: `intermodel bom acme/tiny --format spdx -o tiny.spdx.json`
     """
     with reached(read_settings(data, config), url) as node:
         record = described(node.get(named("records", address)))
     now = datetime.now(UTC)
-    if form is Format.SPDX:
+    if form in (Format.SPDX, Format.SPDX3):
         document = spdx3(record, now)
     else:
         document = cyclonedx(record, now, "1.7" if form is Format.CYCLONEDX_1_7 else "1.6")
-    if to is None:
-        typer.echo(written(document).decode(), nl=False)
-    else:
-        _write(to, written(document))
+    save_bytes(written(document), to)
 
 
 @app.command()
@@ -118,7 +114,9 @@ def _facts(found: Imported) -> Table:
     """A line for each fact that is known."""
     table = Table("what", "value", "where", box=None, pad_edge=False)
     document = found.document()
-    facts: dict[str, Any] = {**document["what"], "licence": document["licence"]}
+    facts: dict[str, Any] = {
+        **document["what"], "licence": document["licence"], "licence it claims": document["declared"]
+    }  # fmt: skip
     for name, fact in facts.items():
         if fact is not None:
             value = fact["value"]
@@ -139,17 +137,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Invalid(f"{file} cannot be read: {error.strerror}.", hint="Is the path right?") from None
-
-
-def _write(file: Path, content: bytes) -> None:
-    """All of it or nothing: beside the file first, then in its place."""
-    try:
-        handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            Path(beside).replace(file)
-        finally:
-            Path(beside).unlink(missing_ok=True)
-    except OSError as error:
-        raise Unavailable(f"{file} cannot be written: {error.strerror}.", hint="Is there room, and may you?") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,7 +13,20 @@ import orjson
 import typer
 from rich.table import Table
 
-from intermodel.cli.output import Config, Data, Json, cell, err, out, plain, print_json, read_settings, run
+from intermodel.cli.output import (
+    Config,
+    Data,
+    Json,
+    SaveTo,
+    cell,
+    err,
+    out,
+    plain,
+    print_json,
+    read_settings,
+    run,
+    save_bytes,
+)
 from intermodel.cli.running import check_database
 from intermodel.core import Digest, Invalid
 from intermodel.ledger import Entry, Ledger, open_ledger, reading
@@ -28,7 +40,6 @@ from intermodel.storage import Database, DataFolder
 app = typer.Typer(help="The signed record of this node: entries, proofs, keys. Reading works beside a running node.")
 
 Index = Annotated[int, typer.Argument(help="Number of an entry, from 0.", min=0)]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="File to write.", show_default="standard output")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the ledger for ever.", show_default=False)]
 
 
@@ -126,18 +137,18 @@ def about(
 
 
 @app.command()
-def prove(index: Index, output: Output = None, data: Data = None, config: Config = None) -> None:
+def prove(index: Index, output: SaveTo = None, data: Data = None, config: Config = None) -> None:
     """Print the inclusion proof of an entry, in the form `c2sp.org/tlog-proof`.
 
     Example: `intermodel ledger prove 12 -o entry.tlog-proof`
     """
-    _write(_reading(data, config).proof(index), output)
+    save_bytes(_reading(data, config).proof(index), output)
 
 
 @app.command()
 def export(
     indices: Annotated[list[int], typer.Argument(help="Numbers of entries.", min=0)],
-    output: Output = None,
+    output: SaveTo = None,
     since: Annotated[
         list[Path] | None, typer.Option("--since", help="A checkpoint of before, to show that nothing was taken back.")
     ] = None,
@@ -157,7 +168,7 @@ def export(
     async def work() -> bytes:
         return await _reading(data, config).bundle(indices, earlier=earlier)
 
-    _write(run(work()), output)
+    save_bytes(run(work()), output)
 
 
 @app.command()
@@ -274,7 +285,11 @@ def rotate(
         async with _writing(settings) as ledger:
             return await ledger.rotate(reason, CommandSigner(to) if to else None)
 
-    _changed(run(work()), "A new key signs from the next entry on", as_json=as_json)
+    entry = run(work())
+    if as_json:
+        print_json(_document(entry))
+    else:
+        _rotated(entry.index, f"{_reading(data, config).verifier}")
     if to:
         err.print("Now set 'signer' in \\[ledger] of the settings to that command.")
     elif settings.ledger.signer:
@@ -319,6 +334,13 @@ def reindex(data: Data = None, config: Config = None) -> None:
     out.print(f"Indexed {run(work())} entries.")
 
 
+def _rotated(index: int, verifier: str) -> None:
+    out.print(f"A new key signs from entry {index + 1} on. Entry {index} says so, signed by the old key and the new.")
+    out.print("Give this line to the witnesses that you ask, to whoever follows this ledger, and to those who trust it")
+    out.print("as a signer (`records.trusted_signers`), in the place of the line before:")
+    out.print(f"  {verifier}", markup=False, soft_wrap=True)
+
+
 def _changed(entry: Entry, what: str, *, as_json: bool) -> None:
     if as_json:
         print_json(_document(entry))
@@ -345,14 +367,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}.") from None
-
-
-def _write(data: bytes, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise Invalid(f"{output} cannot be written: {error.strerror}.") from None

@@ -72,9 +72,10 @@ class Node:
         self.ask("DELETE", f"/api/v1{path}")
 
     def ask(self, method: str, path: str, document: Any = None) -> Answer:
-        """Any path of the node. Raises what it answers, and `Unavailable` where it does not answer."""
+        """Any path of the node; bytes are sent as they are. Raises what it answers, and `Unavailable` where it does not
+        answer."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        body = None if document is None else orjson.dumps(document)
+        body = document if document is None or isinstance(document, bytes) else orjson.dumps(document)
         connection = _connection(self.url)
         try:
             connection.request(method, path, body, headers)

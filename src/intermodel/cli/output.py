@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -97,20 +98,42 @@ def print_json(data: Any) -> None:
     typer.echo(orjson.dumps(data, default=str, option=orjson.OPT_UTC_Z).decode())
 
 
-SaveTo = Annotated[Path | None, typer.Option("--out", "-o", help="Where to.", show_default="standard output")]
+SaveTo = Annotated[
+    Path | None, typer.Option("--output", "-o", "--out", help="File to write.", show_default="standard output")
+]
 
 
 def save(document: Any, to: Path | None) -> None:
     """Write a document as JSON into a file, or to standard output. Raises `Invalid` where that cannot be written."""
-    written = orjson.dumps(document)
+    save_bytes(orjson.dumps(document), to)
+
+
+def save_bytes(written: bytes, to: Path | None) -> None:
+    """The same for bytes. All of a file or nothing of it: beside it first, then in its place. Says so on standard
+    error, so that what is piped stays what was asked for."""
     if to is None:
-        typer.echo(written.decode(), nl=False)
+        sys.stdout.buffer.write(written)
+        sys.stdout.buffer.flush()
         return
     try:
-        to.write_bytes(written)
+        if to.exists() and not to.is_file():  # a device or a pipe cannot be replaced
+            to.write_bytes(written)
+        else:
+            _replace(to.resolve(), written)
     except OSError as error:
-        raise Invalid(f"{to} cannot be written: {error.strerror}.", hint="Choose another place with --out.") from None
-    out.print(cell(f"Wrote {to}: {len(written):,} bytes."), soft_wrap=True)
+        hint = "Is there room, and may you? Else choose another place with --output."
+        raise Invalid(f"{to} cannot be written: {error.strerror}.", hint=hint) from None
+    err.print(cell(f"Wrote {to}: {len(written):,} bytes."), soft_wrap=True)
+
+
+def _replace(file: Path, content: bytes) -> None:
+    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(beside).replace(file)
+    finally:
+        Path(beside).unlink(missing_ok=True)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from intermodel.cli.node import Url, named, reached
-from intermodel.cli.output import Config, Data, Json, SaveTo, cell, out, print_json, read_settings, save
-from intermodel.core import Invalid
+from intermodel.cli.output import Config, Data, Json, SaveTo, cell, err, out, print_json, read_settings, save
+from intermodel.core import Invalid, NotFound
 from intermodel.records import lineage_file, yamltext
+from intermodel.records.record import checked_address
 from intermodel.records.told import Told, graph_told
 
 app = typer.Typer(help="Record what is told of models, data and services, in the node that runs.", no_args_is_help=True)
@@ -49,21 +49,29 @@ def put(
 
         intermodel records put lineage.yaml
     """
-    documents = _documents(_read(file), address)
+    documents = _documents(read_text(file), address)
     if card is not None:
         if len(documents) != 1:
             raise Invalid("A card belongs to one thing.", hint="Put the lineage and the card apart.")
         (only,) = documents
-        documents[only] = documents[only] | {"card": _text(card)}
-    for document in documents.values():
-        Told.of(document)  # so that nothing is sent where one of them is wrong
+        documents[only] = documents[only] | {"card": read_text(card)}
+    for name, document in documents.items():  # so that nothing is sent where one of them is wrong
+        Told.of(document).predicates(checked_address(name))
     with reached(read_settings(data, config), url) as node:
         made = {name: node.put(named("records", name), document) for name, document in documents.items()}
+    for name, one in made.items():
+        for caution in one["cautions"]:
+            err.print(cell(f"{name}: {caution}", "yellow"), soft_wrap=True)
     if as_json:
-        print_json([{"address": name, "digest": one["digest"]} for name, one in made.items()])
+        print_json(
+            [
+                {"address": name, "digest": one["digest"], "new": one["new"], "cautions": one["cautions"]}
+                for name, one in made.items()
+            ]
+        )
         return
     for name, one in made.items():
-        out.print(cell(f"{name}: {len(one['statements'])} statements"), soft_wrap=True)
+        out.print(cell(f"{name}: {_new(one)}"), soft_wrap=True)
     first = next(iter(made))
     out.print(f"See them: [green]intermodel show {first}[/]")
 
@@ -82,17 +90,16 @@ def take(
 
     Example: `intermodel records take vicuna.bundle.json`
     """
-    try:
-        document = orjson.loads(_read(file, LARGEST_TAKEN))
-    except orjson.JSONDecodeError as error:
-        raise Invalid(f"{file} is no JSON: {error}.", hint="Give a bundle or a DSSE envelope.") from None
+    taken = _bytes(file, LARGEST_TAKEN)
     with reached(read_settings(data, config), url) as node:
-        made = node.post("/records", document)
+        made = node.post("/records", taken)
     if as_json:
         print_json(made)
         return
     told = ", ".join(str(entry["index"]) for entry in made["entries"])
-    out.print(cell(f"Entered as {told}." if told else "All of it was there already."), soft_wrap=True)
+    out.print(cell(f"Entered as {told}." if told else "Nothing was new."), soft_wrap=True)
+    for why in made["left_out"]:
+        out.print(cell(f"Left out: {why}"), soft_wrap=True)
 
 
 @app.command()
@@ -106,7 +113,7 @@ def sign(address: Address, data: Data = None, config: Config = None, url: Url = 
     if as_json:
         print_json(made)
     else:
-        out.print(cell(f"{address}: {len(made['statements'])} statements about {made['digest']}"), soft_wrap=True)
+        out.print(cell(f"{address}: {_new(made)}, about {made['digest']}"), soft_wrap=True)
 
 
 @app.command()
@@ -135,6 +142,16 @@ def bundle(
         save(node.get(f"{named('records', address)}/bundle"), to)
 
 
+def _new(made: Mapping[str, Any]) -> str:
+    """What a telling or a signing recorded, beside what was there."""
+    new, before = len(made["new"]), len(made["statements"]) - len(made["new"])
+    known = f"{before} statement{'' if before == 1 else 's'} before"
+    if not new:
+        return f"nothing new, {known}"
+    entries = f"entr{'y' if new == 1 else 'ies'} {', '.join(map(str, made['new']))}"
+    return f"{new} new statement{'' if new == 1 else 's'} ({entries}), {known}"
+
+
 def _documents(text: str, address: str | None) -> dict[str, dict[str, Any]]:
     """What is to be told, by address."""
     document = yamltext.read(text, "file of what is told", _HINT)
@@ -142,7 +159,9 @@ def _documents(text: str, address: str | None) -> dict[str, dict[str, Any]]:
         raise Invalid("The file holds no mapping of fields.", hint=_HINT)
     if "nodes" in document and "edges" in document:
         lineage = yamltext.read(text, "lineage", lineage_file.HINT, numbers=False)  # there, `1.10` is a name
-        return {name: _written(told) for name, told in graph_told(lineage).items()}
+        if not (told := graph_told(lineage)):
+            raise Invalid("The lineage holds no things.", hint=_HINT)
+        return {name: _written(one) for name, one in told.items()}
     name = address or document.get("address")
     if not isinstance(name, str) or not name:
         raise Invalid("The file does not say of which thing it tells.", hint="Write 'address:' in it, or give --as.")
@@ -154,14 +173,25 @@ def _written(told: Told) -> dict[str, Any]:
     return {key: value for key, value in document.items() if value}
 
 
-def _read(file: Path, most: int = LARGEST) -> str:
-    return sys.stdin.read(most + 1) if str(file) == "-" else _text(file, most)
-
-
-def _text(file: Path, most: int = LARGEST) -> str:
+def read_text(file: Path) -> str:
+    """A text file, or standard input (-). Raises `Invalid`, also for one that is too large: it is not cut."""
     try:
-        if file.stat().st_size > most:
-            raise Invalid(f"{file} is larger than {most // 1024**2} MiB.", hint="Leave out what is not needed.")
-        return file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+        return _bytes(file, LARGEST).decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{file} cannot be read: {error}.", hint="It is a text file in UTF-8.") from None
+
+
+def _bytes(file: Path, most: int) -> bytes:
+    try:
+        if str(file) == "-":
+            data = sys.stdin.buffer.read(most + 1)
+        else:
+            with file.open("rb") as opened:
+                data = opened.read(most + 1)
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {file}.", hint="Is the path right?") from None
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {error.strerror}.") from None
+    if len(data) > most:
+        raise Invalid(f"{file} is larger than {most // 1024**2} MiB.", hint="Leave out what is not needed.")
+    return data

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from intermodel.cli.node import Url, reached
 from intermodel.cli.output import Config, Data, Json, cell, out, plain, print_json, read_settings
+from intermodel.records.facts import Kind
 
 Facet = Annotated[list[str] | None, typer.Option(show_default=False)]
 _SHOWN = 5
@@ -22,15 +23,21 @@ def search(
     task: Facet = None,
     licence: Annotated[
         list[str] | None,
-        typer.Option(help="Verdict on commercial use: allow, duties, refuse or unknown.", show_default=False),
+        typer.Option(
+            help="Commercial use: allow (yes), duties (yes, with duties), refuse (no), unknown (not known).",
+            show_default=False,
+        ),
     ] = None,
     grade: Annotated[
         list[str] | None, typer.Option(help="open source, open access, closed or unknown.", show_default=False)
     ] = None,
-    size: Annotated[list[str] | None, typer.Option(help="By parameters: '3B to 10B'.", show_default=False)] = None,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(help="By parameters: 'under 1B', '1B to 3B', '3B to 10B' ... or unknown.", show_default=False),
+    ] = None,
     language: Facet = None,
     tier: Facet = None,
-    kind: Facet = None,
+    kind: Annotated[list[str] | None, typer.Option(help=f"{', '.join(Kind)} or unknown.", show_default=False)] = None,
     owner: Facet = None,
     limit: Annotated[int, typer.Option(help="How many, up to 200.")] = 20,
     after: Annotated[

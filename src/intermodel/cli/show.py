@@ -130,6 +130,8 @@ def _may(passport: Mapping[str, Any], *, full: bool) -> None:
     out.print(table)
     for said in (*once(passport["verdicts"], "flags"), *once(passport["verdicts"], "conflicts")):
         out.print(cell(f"  {said}", "yellow"), soft_wrap=True)
+    for caution in passport["cautions"]:
+        out.print(cell(f"  {caution}", "yellow"), soft_wrap=True)
 
 
 def _reasons(verdict: Mapping[str, Any]) -> list[str]:

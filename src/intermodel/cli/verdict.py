@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 from rich.tree import Tree
 
 from intermodel.cli.node import Url, named, reached
 from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
+from intermodel.cli.records import read_text
 from intermodel.core import Invalid, NotFound
+from intermodel.records.licences import LICENCES
 from intermodel.records.lineage import Graph
 from intermodel.records.lineage_file import parse
 from intermodel.records.verdict import Purpose, place_of, purpose_of
@@ -30,6 +32,12 @@ Lineage = Annotated[
 ]
 Of = Annotated[str | None, typer.Option(help="Which thing in the lineage. Default: all of them.", show_default=False)]
 
+ByAnswer = Annotated[bool, typer.Option("--exit-code", help="0: yes, 4: no, 1: not known; for scripts.")]
+Licences = Annotated[
+    bool, typer.Option("--licences", help="List the licences and terms that are known, and no verdict.")
+]
+
+_EXITS = {"allow": 0, "allow-with-duties": 0, "unknown": 1, "refuse": 4}
 _STYLES = {"allow": "green", "allow-with-duties": "green", "refuse": "bold red", "unknown": "yellow"}
 
 
@@ -40,6 +48,8 @@ def verdict(
     on: On = None,
     lineage: Lineage = None,
     of: Of = None,
+    exit_code: ByAnswer = False,
+    licences: Licences = False,
     data: Data = None,
     config: Config = None,
     url: Url = None,
@@ -47,19 +57,25 @@ def verdict(
 ) -> None:
     """Say what the licences along a lineage allow, with reasons, duties and conflicts. Not legal advice.
 
+    The exit code is 0 whatever the answer is. With `--exit-code` it is 0 for yes (`allow`, `allow-with-duties`), 4 for
+    no (`refuse`) and 1 for not known (`unknown`), strictly read; of several things the highest.
+
     Examples:
 
         intermodel verdict meta-llama/Llama-3.1-8B --purpose commercial --place DE
 
         intermodel verdict --lineage lineage.yaml --of vicuna-13b --json
     """
+    if licences:
+        _licences(as_json=as_json)
+        return
     asked, where, day = purpose_of(purpose), place_of(place), _day(on)
     if (address is None) == (lineage is None):
         raise Invalid(
             "Name either an address or a lineage.", hint="intermodel verdict ADDRESS, or --lineage FILE --of ID."
         )
     if lineage is not None:
-        graph = parse(_read(lineage))
+        graph = parse(read_text(lineage))
         told = [decide(graph, name, asked, where, day).document() for name in _named(graph, of)]
     else:
         with reached(read_settings(data, config), url) as node:
@@ -67,9 +83,23 @@ def verdict(
             told = [node.get(path, purpose=asked.value, place=where or None, on=day.isoformat() if day else None)]
     if as_json:
         print_json(told if lineage is not None and of is None else told[0])
+    else:
+        for one in told:
+            show(one)
+    if exit_code and (code := max((_EXITS[one["strict"]["outcome"]] for one in told), default=1)):
+        raise typer.Exit(code)
+
+
+def _licences(*, as_json: bool) -> None:
+    """The licences of which facts are known, by the names under which they are found."""
+    known = [one for one in LICENCES.values() if one.known]
+    if as_json:
+        print_json([{"id": one.id, "name": one.name, "kind": one.kind, "spdx": one.spdx} for one in known])
         return
-    for one in told:
-        show(one)
+    table = Table("id", "name", "kind", "SPDX", box=None)
+    for one in known:
+        table.add_row(cell(one.id), cell(one.name), cell(one.kind), cell(one.spdx or ""))
+    out.print(table)
 
 
 def _day(said: str | None) -> date | None:
@@ -77,15 +107,6 @@ def _day(said: str | None) -> date | None:
         return date.fromisoformat(said) if said else None
     except ValueError:
         raise Invalid(f"'{said}' is no date.", hint="Write it as 2026-01-31.", param="on") from None
-
-
-def _read(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text()
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {file}.", hint="Name a YAML or JSON file with `nodes` and `edges`.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}.", hint="It is a text file, YAML or JSON.") from None
 
 
 def _named(graph: Graph, of: str | None) -> list[str]:

@@ -244,7 +244,9 @@ class _Verification:
         keys, head = self._bundle.keys, self._head
         whole = keyring.is_whole([merkle.leaf_hash(one.envelope) for one in keys], head.extensions)
         found = {
-            True: f"all {len(keys)} changes of them that the checkpoint covers are here",
+            True: "the one change of them that the checkpoint covers is here"
+            if len(keys) == 1
+            else f"all {len(keys)} changes of them that the checkpoint covers are here",
             False: "the changes of them are not those that the checkpoint covers: one is kept back",
             None: "the checkpoint does not say which changes of them there are: one may be kept back",
         }

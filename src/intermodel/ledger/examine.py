@@ -103,6 +103,10 @@ class _Tree:
     damage: list[Damage] = field(default_factory=list)
     kept: dict[tuple[int, int], bytearray] = field(default_factory=dict)
     bundles: dict[int, list[bytes]] = field(default_factory=dict)
+    absent: set[tuple[int, int]] = field(default_factory=set)
+    """Tiles whose file is not there."""
+    emptied: set[int] = field(default_factory=set)
+    """Bundles of entries whose file is not there: what is missing is said once, and not of each entry."""
 
     def examine(self) -> None:
         size, level = self.head.size, 0
@@ -120,7 +124,10 @@ class _Tree:
     def _stored(self, level: int, index: int, width: int) -> bytearray:
         path = self.folder / tiles.path(level, index, width)
         data = path.read_bytes() if path.exists() else b""
-        if len(data) != width * _HASH:
+        if not path.exists():
+            self.absent.add((level, index))
+            self._say(path, "it is missing")
+        elif len(data) != width * _HASH:
             self._say(path, f"it has {len(data)} bytes instead of {width * _HASH}")
         return bytearray(data[: width * _HASH].ljust(width * _HASH, b"\0"))
 
@@ -129,8 +136,17 @@ class _Tree:
         stored = self.kept[level, index]
         width = len(stored) // _HASH
         below = self._entries(index, width) if level == 0 else self._tops(level, index, width)
+        if (level, index) in self.absent:
+            known = [one for one in below if one is not None]
+            if len(known) == width:  # what lies above is then compared with what it was
+                stored[:] = b"".join(known)
+            return
+        if level == 0 and index in self.emptied:
+            return
         wrong = [i for i in range(width) if below[i] != bytes(stored[i * _HASH : (i + 1) * _HASH])]
         for i in wrong:
+            if level and self._is_lost(index * tiles.WIDTH + i, level - 1):
+                continue  # its file is missing, as was said
             self._judge(level, index, i, width, below[i])
 
     def _judge(self, level: int, index: int, place: int, width: int, derived: bytes | None) -> None:
@@ -172,6 +188,11 @@ class _Tree:
     def _entries(self, index: int, width: int) -> list[bytes | None]:
         path = self.folder / tiles.path(tiles.ENTRIES, index, width)
         data = path.read_bytes() if path.exists() else b""
+        if not path.exists():
+            self.emptied.add(index)
+            first = index * tiles.WIDTH
+            held = f"entries {first} to {first + width - 1} are" if width > 1 else f"entry {first} is"
+            self._say(path, f"it is missing: {held} in it")
         found: list[bytes] = []
         at = 0
         while at + 2 <= len(data) and len(found) < width:
@@ -187,7 +208,14 @@ class _Tree:
 
     def _tops(self, level: int, index: int, width: int) -> list[bytes | None]:
         first = index * tiles.WIDTH
-        return [tiles.top(bytes(self.kept[level - 1, first + i])) for i in range(width)]
+        return [
+            None if self._is_lost(first + i, level - 1) else tiles.top(bytes(self.kept[level - 1, first + i]))
+            for i in range(width)
+        ]
+
+    def _is_lost(self, index: int, level: int) -> bool:
+        """Whether a tile is not there, and cannot be made from what lies below it."""
+        return (level, index) in self.absent and not any(self.kept[level, index])
 
     def _strangers(self) -> None:
         """Files that no checkpoint of this size has, and partial tiles of earlier ones."""
@@ -241,6 +269,8 @@ def _pending(folder: Path, tree: _Tree, head: Checkpoint) -> Iterator[Damage]:
     for group in found.groups:
         for number, one in enumerate(group.entries, group.start):
             bundle = tree.bundles.get(number // tiles.WIDTH, [])
+            if number // tiles.WIDTH in tree.emptied:
+                continue
             if number < head.size and bundle[number % tiles.WIDTH : number % tiles.WIDTH + 1] != [one]:
                 yield Damage(str(path), f"entry {number} is another one than in the tiles")
 

@@ -198,15 +198,25 @@ class Ledger:
 
         Raises `Invalid` unless `threshold` of the keys signed it and nobody else, and it is a statement.
         """
+        return (await self.record_envelopes([envelope], keys, threshold))[0]
+
+    async def record_envelopes(
+        self, envelopes: Sequence[bytes], keys: Iterable[PublicKey], threshold: int = 1
+    ) -> list[Entry]:
+        """The same for several, all of them or none, in one group."""
         self._writing()
         given = {key.id: key for key in keys}
-        opened = dsse.opened(envelope, given, threshold)
-        if len(dsse.verified(opened, given)) < len(opened.signatures) or not opened.signatures[0].keyid:
-            raise Invalid("Some signatures of the envelope are by keys that you do not know.", code="bad_signature")
-        if statements.read(opened.payload).statement.predicate_type == predicates.KEY:
-            raise Invalid("A statement about another ledger's keys does not belong into this one.", code="bad_keys")
-        (index,) = await self.log.add([envelope])
-        return self._remember([entry_of(index, envelope)])[0]
+        for envelope in envelopes:
+            await asyncio.sleep(0)  # as for proofs, whoever else waits for this thread is not to wait for all
+            opened = dsse.opened(envelope, given, threshold)
+            if opened.payload_type != dsse.IN_TOTO:
+                raise Invalid(f"The envelope holds no statement: its payload is not {dsse.IN_TOTO}.")
+            if len(dsse.verified(opened, given)) < len(opened.signatures) or not opened.signatures[0].keyid:
+                raise Invalid("Some signatures of the envelope are by keys that you do not know.", code="bad_signature")
+            if statements.read(opened.payload).statement.predicate_type == predicates.KEY:
+                raise Invalid("A statement about another ledger's keys does not belong into this one.", code="bad_keys")
+        indices = await self.log.add(envelopes)
+        return self._remember([entry_of(*one) for one in zip(indices, envelopes, strict=True)])
 
     async def seal(self, receipts: Sequence[tuple[str, bytes]]) -> Entry:
         """Cover receipts, given by id and bytes, with one entry: one signature for all of them."""

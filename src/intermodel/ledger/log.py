@@ -425,7 +425,7 @@ def _answer(batch: list[_Item], found: range | Exception) -> None:
 
 def _damaged(path: Path, why: str) -> Unavailable:
     return Unavailable(
-        f"The ledger was changed: {path}: {why}.",
+        f"The ledger was changed: {path}: {why.rstrip('.')}.",
         hint="Restore the ledger's folder from a backup. `intermodel doctor` shows every place.",
         code="ledger_damaged",
     )

@@ -20,7 +20,9 @@ def json_object(data: bytes, what: str) -> dict[str, Any]:
         if _LONE_SURROGATE.search(data):
             json.dumps(value, ensure_ascii=False).encode()
     except Invalid as error:
-        raise Invalid(f"{what} is not to be read: {error.message}", code="not_strict_json") from None
+        raise Invalid(
+            f"{what} is not to be read: {error.message}", hint=error.hint, code="not_strict_json", param=error.param
+        ) from None
     except RecursionError:
         raise Invalid(f"{what} is not to be read: it is nested too deeply.", code="not_strict_json") from None
     except ValueError as error:  # of UTF-8, of JSON, of a number too long
@@ -70,7 +72,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise Invalid(f"the key '{twice[:100]}' stands in it twice.")
+        raise Invalid(f"the key '{twice[:100]}' stands in it twice.", hint="Write it once.", param=twice[:100])
     return found
 
 

@@ -1,9 +1,9 @@
 """The newest checkpoints of other ledgers, as files, and every contradiction between two of them.
 
-Two signed checkpoints that cannot both be true are a *fork*: proof of what their ledger did, to whoever sees both. Where
-they have two sizes, it takes a proof too: that the larger tree begins with another than the smaller one. A proof of
-consistency that does not hold is less: anybody can send a ledger's own checkpoint with a wrong proof. It is kept as a
-*doubt*, and told as one.
+Two signed checkpoints that cannot both be true are a *fork*: proof of what their ledger did, to whoever sees both.
+Where they have two sizes, it takes a proof too: that the larger tree begins with another than the smaller one. A proof
+of consistency that does not hold is less: anybody can send a ledger's own checkpoint with a wrong proof. It is kept as
+a *doubt*, and told as one.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from intermodel.records.cautions import graph_cautions
 from intermodel.records.disclosure import DISCLOSED, Presence
 from intermodel.records.lineage import Edge
 from intermodel.records.predicates import FACTS
@@ -52,6 +53,8 @@ TOLD_LABELS = {
     "intended_use": "Intended use",
 }
 """Names of what may be told in words; the first six are those that GPT-4's report left out."""
+
+_NOBODY: Mapping[str, str] = {}
 
 _NOT_OF = {
     "service": ("precision", "formats", "vocabulary", "chat_template", "tokenizer"),
@@ -143,6 +146,11 @@ class Passport:
     def disputed(self) -> tuple[Line, ...]:
         return tuple(line for line in (*self.what, *self.disclosed) if line.others)
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Licences in its lineage that nobody here knows, likely slips, in sentences."""
+        return graph_cautions(self.record.graph)
+
     def document(self) -> dict[str, Any]:
         """As JSON."""
         return {
@@ -166,6 +174,7 @@ class Passport:
             "obligations": dict(self.obligations),
             "verified": [one.document() for one in self.checks],
             "unknown": list(self.unknown),
+            "cautions": list(self.cautions),
             "record": self.record.document(),
         }
 
@@ -287,13 +296,20 @@ def _unknown(record: Record, what: Sequence[Line], disclosed: Sequence[Line]) ->
     yield from record.problems
 
 
-def checks_of(found: Sequence[tuple[str, bool | None, str]]) -> list[Check]:
-    """What the verification of a bundle found, as (what, holds, words): what holds of many entries is said once."""
+def checks_of(found: Sequence[tuple[str, bool | None, str]], signers: Mapping[str, str] = _NOBODY) -> list[Check]:
+    """What the verification of a bundle found, as (what, holds, words): what holds of many entries is said once.
+
+    It is this node that verified its own bundle, with the key of its ledger and those of the `signers` that it trusts,
+    which are the names of keys by their ids: nobody else named a key.
+    """
     many: dict[str, list[tuple[str, bool | None, str]]] = {}
     checks = []
     for what, holds, words in found:
         entry, _, part = what.partition(": ")
-        if part and entry.startswith(("entry ", "key ")):
+        if what == "trust" and holds:
+            key = words.rpartition(" ")[2]
+            checks.append(Check("The key", f"is the ledger's own, for which this node vouches: {key}", True))
+        elif part and entry.startswith(("entry ", "key ")):
             many.setdefault(part, []).append((what, holds, words))
         else:
             checks.append(Check(what[:1].upper() + what[1:], words, holds))
@@ -301,16 +317,34 @@ def checks_of(found: Sequence[tuple[str, bool | None, str]]) -> list[Check]:
         bad = [one for one in ones if not one[1]]
         number = f"{len(ones)} entries" if len(ones) > 1 else ones[0][0].partition(":")[0]
         if bad:
-            checks += [Check(what[:1].upper() + what[1:], words, holds) for what, holds, words in bad]
+            checks += [Check(what[:1].upper() + what[1:], _unnamed(words), holds) for what, holds, words in bad]
         else:
-            checks.append(Check(f"{part[:1].upper()}{part[1:]} of {number}", _HOLDS.get(part, "holds"), True))
+            how = _signed_by([words for _, _, words in ones], signers) if part == "signature" else _HOLDS.get(part)
+            checks.append(Check(f"{part[:1].upper()}{part[1:]} of {number}", how or "holds", True))
     return checks
 
 
+def _signed_by(found: Sequence[str], signers: Mapping[str, str]) -> str:
+    """Who signed how many, from the words of `verify`: `by the ledger's key ID`, or `by ID, which you named`."""
+    counts: dict[str, int] = {}
+    for words in found:
+        key = words.removeprefix("by ").partition(",")[0]
+        own = key.startswith("the ledger's key")
+        who = "this node's ledger" if own else signers.get(key) or f"the key {key[:16]}, which this node trusts"
+        counts[who] = counts.get(who, 0) + 1
+    if len(found) == 1:
+        return f"holds: {next(iter(counts))} signed it, and it has not been changed since"
+    said = [f"{number} signed by {who}" for who, number in counts.items()]
+    return f"holds: {', '.join(said)}; none has been changed since"
+
+
+def _unnamed(words: str) -> str:
+    return words.replace("nor named by you", "nor that of somebody whom this node trusts")
+
+
 _HOLDS = {
-    "inclusion": "is proven: each is in the ledger's tree at its place",
-    "signature": "holds: each was signed by the ledger's key and has not been changed since",
-    "statement": "is well formed: each fits the schema of its kind",
+    "inclusion": "is proven: in the ledger's tree, at its place",
+    "statement": "is well formed: it fits the schema of its kind",
 }
 
 
@@ -321,4 +355,8 @@ def compared(passports: Sequence[Passport]) -> list[tuple[str, list[Line]]]:
         for part in ("what", "disclosed")
         for lines in zip(*(getattr(one, part) for one in passports), strict=True)
     ]
-    return [(lines[0].label, lines) for lines in rows if any(line.value is not None for line in lines)]
+    return [
+        (LABELS.get(lines[0].name, lines[0].label), lines)  # the label of one line may be true of that thing alone
+        for lines in rows
+        if any(line.value is not None for line in lines)
+    ]

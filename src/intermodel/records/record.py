@@ -92,6 +92,8 @@ class Record:
     """Statements about the things from which it came, on which its lineage rests."""
     problems: tuple[str, ...] = ()
     """What could not be read, in words."""
+    new: tuple[int, ...] = ()
+    """The entries that were made just now, where it is the answer to a telling or a signing."""
 
     @property
     def known(self) -> bool:

@@ -102,25 +102,30 @@ def read_statement(index: int, signer: str, at: float, statement: Statement) -> 
 
 
 def newest_count(statements: Iterable[Said], address: str = "") -> tuple[Said, ...]:
-    """All of them, newest first; of what one source says of one kind only the newest counts.
+    """All of them, newest first in the ledger; of what one source says of one kind only the newest counts.
 
     What is said of the same bytes under another name than `address` supersedes nothing that is said under this one.
     """
     seen: set[tuple[str, str, str, bool]] = set()
     found = []
-    for said in sorted(statements, key=lambda one: -one.index):
+    for said in sorted(statements, key=_age):
         read = said.known and not said.problem and not said.stranger
         whose = "" if said.own else said.by or said.signer
         key = (said.predicate_type, whose, said.told_by, address in said.about)
         found.append(replace(said, superseded=True) if read and key in seen else said)
         if read:
             seen.add(key)
-    return tuple(found)
+    return tuple(sorted(found, key=lambda one: -one.index))
 
 
 def counted(statements: Iterable[Said]) -> list[Said]:
     """Those that count, the first to be believed first: by whose word it is, then the newest."""
-    return sorted((one for one in statements if one.counts), key=lambda one: (one.rank, -one.index))
+    return sorted((one for one in statements if one.counts), key=lambda one: (one.rank, *_age(one)))
+
+
+def _age(said: Said) -> tuple[float, int]:
+    """The newest first. What another signer said was said when that one says so: it may be taken here in any order."""
+    return (-said.at if said.by else 0.0), -said.index
 
 
 def _what(predicate: Mapping[str, Any]) -> Iterator[str]:

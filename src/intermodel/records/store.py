@@ -8,6 +8,7 @@ import io
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from intermodel.core import IntermodelError, Invalid, NotFound
 from intermodel.core.errors import TooLarge
 from intermodel.core.statements import Statement, Subject
 from intermodel.engines import Library
-from intermodel.ledger import Entry, Ledger, verify
+from intermodel.ledger import Ledger, verify
 from intermodel.records.card import Card
 from intermodel.records.catalogue import Catalogue, Found, Query
 from intermodel.records.compose import compose
@@ -26,6 +27,7 @@ from intermodel.records.facts import Fact, Kind, WhatItIs
 from intermodel.records.held import card_beside, read_card
 from intermodel.records.law import obligations
 from intermodel.records.listed import entry_of
+from intermodel.records.listing import Listing
 from intermodel.records.openness import grades
 from intermodel.records.passport import Check, Passport, checks_of, passport
 from intermodel.records.predicates import (
@@ -41,7 +43,7 @@ from intermodel.records.predicates import (
 )
 from intermodel.records.record import Held, Record, checked_address, identity
 from intermodel.records.said import Said
-from intermodel.records.taking import take
+from intermodel.records.taking import Taken, take
 from intermodel.records.things import Things
 from intermodel.records.told import Told
 from intermodel.records.trusted import NOBODY, Trusted
@@ -78,10 +80,10 @@ class Records:
         self._things = Things(self._evidence, library, blobs)
         self._catalogue = catalogue
         self._clock = clock
+        self._listing = Listing(ledger, catalogue, trusted, self.of, self._today)
         self._library = library
         self._blobs = blobs
         self._is_deployed = is_deployed
-        self._later: set[asyncio.Task[None]] = set()
 
     async def of(self, address: str) -> Record:
         """The record of the thing at an address. Raises `NotFound` where nothing is known of it."""
@@ -123,17 +125,20 @@ class Records:
         await asyncio.to_thread(self._tried, address, None, card, predicates)
         if card:
             await asyncio.to_thread(self._blobs.add, io.BytesIO(card.encode()))
-        await self._record_new(subject, predicates)
-        return await self._listed(address)
+        new = await self._record_new(subject, predicates)
+        return replace(await self._listing.now(address), new=new)
 
-    async def take(self, data: bytes) -> list[Entry]:
+    async def take(self, data: bytes) -> Taken:
         """Add what trusted signers say, from a bundle or an envelope (`taking.take`)."""
-        made = await take(self.ledger, self._trusted, data)
-        names = {subject.name for entry in made if entry.statement for subject in entry.statement.subjects}
-        for name in filter(None, sorted(names)):
+        try:
+            taken = await take(self.ledger, self._trusted, data)
+        finally:
+            self._listing.follow()
+        names = {subject.name for entry in taken.entries if entry.statement for subject in entry.statement.subjects}
+        for name in sorted(names):
             with contextlib.suppress(NotFound, Invalid):
-                await self._listed(name)
-        return made
+                await self._listing.now(name)
+        return taken
 
     async def sign(self, address: str) -> Record:
         """Sign what this node reads of a model that it holds: its file's facts, its card, and what the card says.
@@ -155,12 +160,13 @@ class Records:
         if disclosed := disclosure_document(read.disclosure):
             predicates[DISCLOSURE] = {"told_by": "its files and its card", **_shortened(disclosed)}
         predicates[LINEAGE] = {"told_by": "its files and its card", **graph_document(read.graph)}
+        new: tuple[int, ...] = ()
         for predicate_type, predicate in predicates.items():
             try:
-                await self._record_new(Subject(address, held.digest), {predicate_type: withheld(predicate)})
+                new += await self._record_new(Subject(address, held.digest), {predicate_type: withheld(predicate)})
             except (Invalid, TooLarge) as error:
                 log.warning("%s of %s is not signed: %s", predicate_type, address, error)
-        return await self._listed(address)
+        return replace(await self._listing.now(address), new=new)
 
     async def grades(self, address: str) -> list[dict[str, Any]]:
         """How open the thing is by each framework, as JSON. Raises `NotFound`."""
@@ -197,7 +203,9 @@ class Records:
         return await self._catalogue.search(query)
 
     async def sign_all(self) -> None:
-        """Sign what is read of the models of this machine, as far as that is new, and put them into the catalogue."""
+        """Sign what is read of the models of this machine, as far as that is new, and put them into the catalogue; in
+        the background, what the catalogue lacks of what the ledger says."""
+        self._listing.follow()
         for model in await self._library.all():
             try:
                 await self.sign(model.address)
@@ -230,39 +238,8 @@ class Records:
         return record
 
     async def close(self) -> None:
-        """Leave what is only going on in the background; the next change of an ancestor does it again."""
-        for task in self._later:
-            task.cancel()
-        await asyncio.gather(*self._later, return_exceptions=True)
-
-    async def _listed(self, address: str) -> Record:
-        """The record as it is now, which the catalogue knows; what was made of the thing follows in the background."""
-        record = await self.of(address)
-        await self._list(record)
-        task = asyncio.create_task(self._list_descendants(address), name=f"list what was made of {address}")
-        self._later.add(task)
-        task.add_done_callback(self._later.discard)
-        return record
-
-    async def _list_descendants(self, address: str) -> None:
-        """What is said of a thing may change the verdict on all that was made of it."""
-        try:
-            names = await self._catalogue.descendants(address)
-        except IntermodelError as error:
-            log.warning("what was made of %s keeps its place in the catalogue: %s", address, error)
-            return
-        for name in names:
-            with contextlib.suppress(NotFound):
-                await self._list(await self.of(name))
-
-    async def _list(self, record: Record) -> None:
-        """Into the catalogue. What was recorded stays so where that fails: the next start tries again."""
-        try:
-            await self._catalogue.put([await asyncio.to_thread(entry_of, record, self._today())])
-        except IntermodelError as error:
-            log.warning("%s is not in the catalogue: %s", record.address, error)
-        except Exception:
-            log.exception("%s is not in the catalogue", record.address)
+        """Leave what is only going on in the background; the next start goes on with it."""
+        await self._listing.close()
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self._clock(), UTC).date()
@@ -277,7 +254,8 @@ class Records:
             bundle, keys = await self.bundle(record), [self.ledger.verifier, *self._trusted.verifiers]
 
             def verified() -> list[Check]:
-                return checks_of([(one.what, one.holds, one.found) for one in verify(bundle, keys).checks])
+                found = [(one.what, one.holds, one.found) for one in verify(bundle, keys).checks]
+                return checks_of(found, {one.key.id: one.name for one in self._trusted.verifiers})
 
             found += await asyncio.to_thread(verified)
         return found
@@ -286,12 +264,17 @@ class Records:
         """All statements about a thing, and about those it came from, as one file that can be verified offline."""
         return await self.ledger.bundle(sorted({said.index for said in (*record.statements, *record.around)}))
 
-    async def _record_new(self, subject: Subject, predicates: Mapping[str, Mapping[str, Any]]) -> None:
-        """Those that say something that the newest of their kind and source does not say. All of them or none."""
+    async def _record_new(self, subject: Subject, predicates: Mapping[str, Mapping[str, Any]]) -> tuple[int, ...]:
+        """Those that say something that the newest of their kind and source does not say, by their places in the
+        ledger. All of them or none."""
         told = [Statement((subject,), predicate_type, predicate) for predicate_type, predicate in predicates.items()]
         new = await self._evidence.new(subject.name, subject.digest, told)
-        if new:
-            await self.ledger.record_all(new)
+        if not new:
+            return ()
+        try:
+            return tuple(entry.index for entry in await self.ledger.record_all(new))
+        finally:
+            self._listing.follow()
 
 
 def _shortened(disclosed: dict[str, Any]) -> dict[str, Any]:

@@ -144,6 +144,12 @@ def _edge(given: Mapping[str, Any], address: str) -> dict[str, Any]:
     for name in ("parent", "child", "how"):
         if not isinstance(edge.get(name), str) or not edge[name]:
             raise Invalid(f"An edge of the lineage has no '{name}'.", hint="Give parent, child and how.", param="edges")
+    if edge["parent"] == edge["child"]:
+        raise Invalid(
+            f"An edge of the lineage makes '{edge['child'][:100]}' from itself.",
+            hint="Name as its parent what it was made from, or leave the edge out.",
+            param="edges",
+        )
     return edge
 
 

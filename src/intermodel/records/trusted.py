@@ -37,11 +37,15 @@ class Trusted:
         return tuple(dict.fromkeys(one.name for one in self.verifiers))
 
     def signer(self, envelope: bytes) -> tuple[str, str]:
-        """Name and key id of the first of them who signed it; empty where none did. The signature is checked."""
+        """Name and key id of the first of them who signed it, as a statement; empty where none did. The signature is
+        checked."""
         if self.verifiers:
             try:
-                signed = dsse.verified(dsse.parse(envelope), {one.key.id: one.key for one in self.verifiers})
+                opened = dsse.parse(envelope)
+                signed = dsse.verified(opened, {one.key.id: one.key for one in self.verifiers})
             except Invalid:
+                return "", ""
+            if opened.payload_type != dsse.IN_TOTO:
                 return "", ""
             for one in self.verifiers:
                 if one.key.id in signed:

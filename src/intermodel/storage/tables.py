@@ -255,3 +255,12 @@ catalogue_state = Table(
     Column("indexed", BigInteger, nullable=False),
 )
 """One row: the number of the last change, and up to which number rows are in segments. Writers lock it first."""
+
+catalogue_listed = Table(
+    "catalogue_listed",
+    metadata,
+    Column("origin", String(200), primary_key=True),
+    Column("grounds", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+"""How many entries of the ledger of that name the catalogue reflects; `grounds`: a hash of what else it rests on."""

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from intermodel.cli.bom import app
-from intermodel.core import Invalid, Unavailable
+from intermodel.core import Invalid
 from intermodel.records.bom import cyclonedx, written
 from intermodel.records.record import Record
 from tests.records.bom.samples import AT, FULL
@@ -88,7 +88,7 @@ def test_what_cannot_be(url: str, tmp_path: Path) -> None:
     for words, kind in (
         (("check", tmp_path / "none.json"), Invalid),
         (("import", tmp_path), Invalid),
-        (("acme/tiny@v1", "--url", url, "--out", tmp_path / "no" / "folder.json"), Unavailable),
+        (("acme/tiny@v1", "--url", url, "--out", tmp_path / "no" / "folder.json"), Invalid),
     ):
         error = bom(*words).exception
         assert isinstance(error, kind)
@@ -96,3 +96,23 @@ def test_what_cannot_be(url: str, tmp_path: Path) -> None:
     assert "no such model" in str(bom("export", "check", "--url", url).exception)
     assert bom("acme/tiny@v1", "--format", "xml").exit_code == 2
     assert bom("--help").exit_code == 0
+
+
+def test_a_claim_stays_a_claim_and_what_holds_stays_what_holds(tmp_path: Path) -> None:
+    for sort, claimed in (("declared", True), ("concluded", False)):
+        licence = {"license": {"id": "Apache-2.0", "acknowledgement": sort}}
+        component = {"type": "machine-learning-model", "name": "m", "licenses": [licence]}
+        document = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": [component]}
+        file = tmp_path / f"{sort}.json"
+        file.write_text(json.dumps(document))
+        found = json.loads(bom("import", file, "--json").stdout)
+        assert (found["licence"] is None, found["declared"] is None) == (claimed, not claimed)
+        assert ("licence it claims" in bom("import", file).stdout) is claimed
+
+
+def test_where_it_went_is_said_beside_what_was_asked_for(url: str, tmp_path: Path) -> None:
+    for name in ("--output", "-o", "--out"):
+        file = tmp_path / f"{name}.json"
+        done = bom("acme/tiny@v1", "--url", url, "--format", "spdx3", name, file)
+        assert (done.stdout, file.is_file()) == ("", True)
+        assert f"Wrote {file}" in done.stderr.replace("\n", "")

@@ -58,10 +58,17 @@ class Imported:
     disclosure: Disclosure
     graph: Graph
     licence: Fact[str] | None = None
+    """What it names as its licence. `claimed` says that it is what a tag claims, and not what is said to hold."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """By CycloneDX's names of algorithms: `SHA-256`."""
     results: tuple[Result, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def claimed(self) -> bool:
+        """Whether the licence is a claim: no text and nobody but its own tag says that it holds."""
+        node = self.graph.node(self.name)
+        return self.licence is not None and self.licence.value not in (node.licence, node.terms)
 
     def document(self) -> dict[str, Any]:
         """As JSON, in the form of a record's document."""
@@ -69,7 +76,8 @@ class Imported:
         return {
             "name": self.name,
             "what": {name: _plain(fact) for name, fact in facts.items()},
-            "licence": _plain(self.licence),
+            "licence": None if self.claimed else _plain(self.licence),
+            "declared": _plain(self.licence) if self.claimed else None,
             "disclosure": {"name": self.disclosure.name, **disclosure_document(self.disclosure)},
             "lineage": graph_document(self.graph),
             "hashes": dict(self.hashes),

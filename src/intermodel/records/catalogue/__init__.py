@@ -7,6 +7,6 @@ Does not know: how a grade or a verdict is reached, who is allowed what, HTTP.
 
 from intermodel.records.catalogue.catalogue import Catalogue
 from intermodel.records.catalogue.entry import UNKNOWN, Entry, size_of
-from intermodel.records.catalogue.query import FACETS, Count, Found, Query
+from intermodel.records.catalogue.query import CLOSED, FACETS, Count, Found, Query
 
-__all__ = ["FACETS", "UNKNOWN", "Catalogue", "Count", "Entry", "Found", "Query", "size_of"]
+__all__ = ["CLOSED", "FACETS", "UNKNOWN", "Catalogue", "Count", "Entry", "Found", "Query", "size_of"]

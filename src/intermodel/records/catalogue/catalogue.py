@@ -99,6 +99,16 @@ class Catalogue:
         async with self._database.snapshot() as db:
             return await rows.descendants(db, address, most)
 
+    async def listed(self, origin: str, grounds: str) -> int:
+        """How many entries of that ledger are in here, as `note_listed` was told on the same grounds; 0 on others."""
+        async with self._database.snapshot() as db:
+            return await rows.listed(db, origin, grounds)
+
+    async def note_listed(self, origin: str, grounds: str, size: int) -> None:
+        """Note that so many entries of that ledger are in here; `grounds` is a hash of what else they rest on."""
+        async with self._database.begin() as db:
+            await rows.note_listed(db, origin, grounds, size)
+
     async def rebuild(self) -> None:
         """Make the index anew from the rows."""
         async with self._changing:

@@ -37,12 +37,12 @@ SIZES = (
 """Names of sizes by parameters, each with the number at which the next begins."""
 LARGEST = "100B and more"
 _ENDS_OF_SIZES = [below for _, below in SIZES]
-_NAMES_OF_SIZES = [*(name for name, _ in SIZES), LARGEST]
+NAMES_OF_SIZES = (*(name for name, _ in SIZES), LARGEST)
 
 
 def size_of(parameters: int) -> str:
     """The size that so many parameters are called."""
-    return _NAMES_OF_SIZES[bisect.bisect_right(_ENDS_OF_SIZES, parameters)]
+    return NAMES_OF_SIZES[bisect.bisect_right(_ENDS_OF_SIZES, parameters)]
 
 
 @dataclass(frozen=True, slots=True)

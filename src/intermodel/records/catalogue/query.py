@@ -8,14 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from intermodel.core import Invalid
-from intermodel.records.catalogue.entry import Entry
+from intermodel.records.catalogue.entry import NAMES_OF_SIZES, UNKNOWN, Entry
 from intermodel.records.catalogue.words import words_of
+from intermodel.records.facts import Kind
 
 FACETS = ("kind", "task", "licence", "grade", "size", "language", "tier", "owner")
 """By what a search is narrowed, and counted. `licence` is the verdict on commercial use."""
+CLOSED: Mapping[str, tuple[str, ...]] = {
+    "kind": (*Kind, UNKNOWN),
+    "licence": ("allow", "duties", "refuse", UNKNOWN),
+    "grade": ("open source", "open access", "closed", UNKNOWN),
+    "size": (*NAMES_OF_SIZES, UNKNOWN),
+}
+"""The facets of which every value is known beforehand."""
 MOST_CHARACTERS = 1_000
 MOST_WORDS = 20
 MOST_HITS = 200
+_TIER = re.compile("[0-9]{1,9}")
 _CURSOR = re.compile("([0-9a-f]{16})-([0-9a-f]{1,16})")
 
 
@@ -93,6 +102,7 @@ class Query:
         said: dict[str, str] = {}
         for name, value in parameters:
             if name in FACETS:
+                _check_value(name, value)
                 facets[name] = (*facets.get(name, ()), value)
             elif name not in ("q", "typing", "limit", "after"):
                 known = ", ".join(("q", "typing", "limit", "after", *FACETS))
@@ -108,6 +118,16 @@ class Query:
         return cls(
             said.get("q", ""), facets, visible_to=visible_to, typing=typing, limit=int(limit),
             after=said.get("after", ""),
+        )  # fmt: skip
+
+
+def _check_value(facet: str, value: str) -> None:
+    """Raise `Invalid` for a value that no thing can have: that nothing is found would read as an answer."""
+    known = CLOSED.get(facet) or (("a number", UNKNOWN) if facet == "tier" and not _TIER.fullmatch(value) else None)
+    if known is not None and value not in known:
+        raise Invalid(
+            f"'{value[:100]}' is no value of {facet}.", hint=f"Its values are {', '.join(known)}.", param=facet,
+            code="unknown_value",
         )  # fmt: skip
 
 

@@ -29,7 +29,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.core import Invalid, Unavailable
 from intermodel.records.catalogue.entry import Entry, key_of
-from intermodel.storage.tables import catalogue_ancestors, catalogue_gone, catalogue_records, catalogue_state
+from intermodel.storage.tables import (
+    catalogue_ancestors,
+    catalogue_gone,
+    catalogue_listed,
+    catalogue_records,
+    catalogue_state,
+)
 
 CHUNK = 1_000
 """Rows that are handed to the database's driver at once: the event loop waits for as long as that takes."""
@@ -124,6 +130,17 @@ async def descendants(db: AsyncConnection, address: str, most: int) -> list[str]
     rows = select(r.document).join(catalogue_ancestors, a.number == r.number).where(a.ancestor == key_of(address))
     found = map(entry_of, (await db.execute(rows.order_by(r.number).limit(most))).scalars())
     return [entry.address for entry in found if address in entry.ancestors]  # two addresses may have the same hash
+
+
+async def listed(db: AsyncConnection, origin: str, grounds: str) -> int:
+    """Up to which entry of a ledger these rows were brought, on those grounds."""
+    c = catalogue_listed.c
+    return (await db.execute(select(c.size).where(c.origin == origin, c.grounds == grounds))).scalar() or 0
+
+
+async def note_listed(db: AsyncConnection, origin: str, grounds: str, size: int) -> None:
+    await db.execute(delete(catalogue_listed).where(catalogue_listed.c.origin == origin))
+    await db.execute(insert(catalogue_listed).values(origin=origin, grounds=grounds, size=size))
 
 
 def batched(values: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -17,9 +17,9 @@ from intermodel.records.lineage import Edge, Graph, How, Node
 __all__ = ["Found", "disagreements", "lineage_of", "look", "merged", "read", "told"]
 
 
-def read(path: Path) -> WhatItIs:
+def read(path: Path | str) -> WhatItIs:
     """What the file or folder says; `look` tells besides where files disagree. Raises `NotFound` or `Invalid`."""
-    return look(path).what
+    return look(Path(path)).what
 
 
 def lineage_of(found: Found, address: str) -> Graph:

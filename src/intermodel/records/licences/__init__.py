@@ -5,7 +5,7 @@ is not known is said to be unknown. Does not know graphs, verdicts or the law. N
 """
 
 from intermodel.records.licences.duties import Task, When, tasks
-from intermodel.records.licences.expression import Terms, compound, find, unknown
+from intermodel.records.licences.expression import Terms, compound, find, unheard, unknown
 from intermodel.records.licences.facts import LICENCES, SOURCES, Code, Licence, Said
 from intermodel.records.licences.texts import Recognised, hashes, recognise
 
@@ -24,5 +24,6 @@ __all__ = [
     "hashes",
     "recognise",
     "tasks",
+    "unheard",
     "unknown",
 ]

@@ -8,6 +8,7 @@ understood is an unknown licence, never an error: it comes from a card.
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from intermodel.records.spdx import is_exception
 
 MOST_CHARACTERS = 400
 MOST_CHOICES = 32
+_UNSAID = ("unknown", "none", "null", "noassertion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,20 @@ def find(said: str | None) -> Terms:
     return _found((said or "").strip()[: MOST_CHARACTERS + 1])
 
 
+def unheard(said: str | None) -> tuple[str, ...]:
+    """A sentence for each licence in it of whose name nobody here has heard, with the nearest name that is known.
+
+    What says that nothing is known (`unknown`), and the tags of families (`other`), are names that are known.
+    """
+    found = []
+    if said and said.strip().casefold() not in _UNSAID:
+        for name in dict.fromkeys(one.id for choice in find(said).choices for one in choice if one.kind == "unknown"):
+            near = difflib.get_close_matches(name.casefold(), _names(), n=1, cutoff=0.75)
+            meant = f"; did you mean {_names()[near[0]].id}?" if near else "."
+            found.append(f"No licence of the name '{name[:100]}' is known here{meant}")
+    return tuple(found)
+
+
 @cache
 def _names() -> dict[str, Licence]:
     names: dict[str, Licence] = {}
@@ -88,7 +104,7 @@ def _licensing() -> Licensing:
 
 @lru_cache(4096)
 def _found(said: str) -> Terms:
-    if not said or said.casefold() in ("unknown", "none", "null", "noassertion"):
+    if not said or said.casefold() in _UNSAID:
         return Terms(((unknown(said or "no licence"),),), said)
     if (one := _one(said)).kind != "unknown" or len(said) > MOST_CHARACTERS or not compound(said):
         return Terms(((one,),), said)

@@ -44,6 +44,18 @@ _RIVALS = (Purpose.COMMERCIAL, Purpose.SERVE, Purpose.TRAIN_ON_OUTPUTS)
 """Purposes for which a model competes with the service whose outputs taught it."""
 
 
+_COMPETES = {
+    Purpose.COMMERCIAL: "a model that is used commercially is read as competing with that service",
+    Purpose.SERVE: "a model that is served to others is read as competing with that service",
+    Purpose.TRAIN_ON_OUTPUTS: "a model that teaches other models is read as competing with that service",
+    Purpose.RESEARCH: "research is not read as competing with that service",
+    Purpose.REDISTRIBUTE: "handing it on is by itself not read as competing with that service, serving what was handed "
+    "on is",
+    Purpose.MODIFY: "changing it is by itself not read as competing with that service",
+}
+"""Why one ban of models that compete forbids one use and not another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
     """A duty before it is known who brings it. `code` is what the licence's fact says, for programs."""
@@ -317,6 +329,8 @@ def _agreed(said: Said, words: str, asked: Asked) -> Weight:
     refused = said.code is Code.DENY and asked.purpose in _RIVALS
     limited = said.code in (Code.DENY, Code.CONDITIONAL)
     strict = Outcome.REFUSE if refused else Outcome.DUTIES if limited else Outcome.ALLOW
+    if said.code is Code.DENY:
+        words = f"{words}; {_COMPETES[asked.purpose]}"
     point = Point("outputs_train_models", words, said.source, Certainty.CONTRACT, strict, None)
     return Weight((point,), tuple(_tasks("contract", "outputs_train_models", said)) if limited else (), False)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from intermodel.accounts.budgets import shown
 from intermodel.core import Invalid
+from intermodel.ledger.strict import json_object
 from intermodel.web.http import parse_object
 
 QUERY_FIELDS = 128
@@ -103,8 +104,13 @@ def read_query(form: type[Asking], text: str) -> Asking:
 
 
 def read_document(form: type[Read], body: bytes) -> Read:
-    """The body, a JSON object, as a value. Raises `Invalid`, whose `param` is the field at fault."""
+    """The body, a JSON object, as a value. Raises `Invalid`, whose `param` is the field at fault.
+
+    A key that stands in an object twice is refused: readers of JSON differ in which of the two they take (RFC 8259,
+    section 4), and what is told here may be signed.
+    """
     parse_object(body)  # says where it is not JSON, or not an object
+    json_object(body, "The body")
     try:
         return form.model_validate_json(body, strict=True)
     except ValidationError as error:

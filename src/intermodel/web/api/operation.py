@@ -27,13 +27,17 @@ NOBODY = Caller("", "")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request, read and checked: `name` is what its path names, `query` and `body` are the operation's forms."""
+    """One request, read and checked: `name` is what its path names, `query` and `body` are the operation's forms.
+
+    `raw` is the body as it came, for what is to be kept to the byte.
+    """
 
     caller: Caller
     name: str
     query: Any
     body: Any
     request_id: str
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class Endpoint:
         body = await read_body(scope, receive, operation.most) if operation.takes else b""
         read = read_document(operation.takes, body) if operation.takes else None
         name = next(iter(scope["path_params"].values()), "")
-        answer = await operation.does(Asked(caller, name, query, read, scope["request_id"]))
+        answer = await operation.does(Asked(caller, name, query, read, scope["request_id"], body))
         if answer is None:
             await send({"type": "http.response.start", "status": 204, "headers": list(_HEADERS)})
             await send({"type": "http.response.body", "body": b""})

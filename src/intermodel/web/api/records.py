@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from intermodel.core import NotFound
 from intermodel.records.bom import cyclonedx, spdx3
-from intermodel.records.catalogue import FACETS, Query
+from intermodel.records.catalogue import CLOSED, FACETS, Query
+from intermodel.records.cautions import card_cautions, cautions, graph_cautions
+from intermodel.records.record import Record
 from intermodel.records.store import Records as Store
 from intermodel.records.told import Told
 from intermodel.records.verdict import COUNTRIES, Purpose
@@ -33,17 +35,11 @@ def _values(given: str) -> str:
     return given
 
 
-Facet = Annotated[
-    str,
-    AfterValidator(_values),
-    WithJsonSchema(
-        {
-            "type": "array",
-            "maxItems": _MOST_VALUES,
-            "items": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[^\n]*$"},
-        }
-    ),
-]
+def _several(one: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "array", "maxItems": _MOST_VALUES, "items": {"type": "string", **one}})
+
+
+Facet = Annotated[str, AfterValidator(_values), _several({"minLength": 1, "maxLength": 200, "pattern": r"^[^\n]*$"})]
 """Values of a facet, a line each."""
 Place = Annotated[str, Field(max_length=20), WithJsonSchema({"enum": ["", "EU", *sorted(COUNTRIES)]})]
 
@@ -55,17 +51,20 @@ class Search(Form):
 
     q: Annotated[str, Field(max_length=1000)] = ""
     """Words that its address, name, tags or summary hold."""
-    kind: Facet = ""
+    kind: Annotated[str, AfterValidator(_values), _several({"enum": list(CLOSED["kind"])})] = ""
     task: Facet = ""
-    licence: Facet = ""
-    """The verdict on commercial use: `allow`, `duties`, `refuse`, `unknown`."""
-    grade: Facet = ""
+    licence: Annotated[str, AfterValidator(_values), _several({"enum": list(CLOSED["licence"])})] = ""
+    """The verdict on commercial use: `allow` (on pages *yes*), `duties` (*yes, with duties*), `refuse` (*no*) or
+    `unknown` (*not known*)."""
+    grade: Annotated[str, AfterValidator(_values), _several({"enum": list(CLOSED["grade"])})] = ""
     """`open source`, `open access`, `closed`, `unknown`."""
-    size: Facet = ""
+    size: Annotated[str, AfterValidator(_values), _several({"enum": list(CLOSED["size"])})] = ""
     language: Facet = ""
-    tier: Facet = ""
+    tier: Annotated[str, AfterValidator(_values), _several({"pattern": "^([0-9]{1,9}|unknown)$"})] = ""
     owner: Facet = ""
     limit: Annotated[int, Field(ge=1, le=200)] = 20
+    typing: bool = False
+    """Whether the last word is unfinished: any that begins with it will do."""
     after: Annotated[str, Field(pattern=r"^([0-9a-f]{16}-[0-9a-f]{1,16})?$")] = ""
     """The `next` of the page before."""
 
@@ -99,7 +98,8 @@ class Standing(Form):
 class BomQuery(Form):
     """In which form."""
 
-    format: Literal["cyclonedx", "spdx3"] = "cyclonedx"
+    format: Literal["cyclonedx", "cyclonedx-1.7", "spdx", "spdx3"] = "cyclonedx"
+    """CycloneDX 1.6 or 1.7; `spdx` and `spdx3` are both SPDX 3.0.1."""
 
 
 class Open(BaseModel):
@@ -127,6 +127,15 @@ class RecordState(Open):
     statements: list[dict[str, Any]]
 
 
+class Recorded(RecordState):
+    """The record as it is now."""
+
+    new: list[int]
+    """The entries of the ledger that were made; none where the same was said before."""
+    cautions: list[str]
+    """Likely slips in what was told, such as a licence that nobody here knows. It was recorded all the same."""
+
+
 class PassportState(Open):
     """What is claimed of a thing, what was verified and how, what follows, and what is unknown."""
 
@@ -150,11 +159,17 @@ class Grades(Open):
 
 
 class Bill(Open):
-    """A bill of material, CycloneDX 1.6 or SPDX 3.0."""
+    """A bill of material, CycloneDX 1.6 or 1.7, or SPDX 3.0.1."""
 
 
 class Bundle(Open):
     """Signed statements with their proofs, for `intermodel verify`."""
+
+
+class Signed(Open):
+    """A bundle, or one DSSE envelope. It is taken as it is spelled."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["type"]}, {"required": ["payload"]}]})
 
 
 class TakenEntry(Form):
@@ -169,6 +184,8 @@ class Taken(Form):
     """What was not there yet."""
 
     entries: list[TakenEntry]
+    left_out: list[str]
+    """What was not taken that a trusted signer signed, and why."""
 
 
 class ToldForm(Form):
@@ -208,10 +225,10 @@ class Records:
         one = "/records/{name}"
         return [
             Operation("GET", "/records", self.search, Things, Search),
-            Operation("POST", "/records", self.take, Taken, takes=Bundle, who="admin", most=TAKEN_BYTES),
+            Operation("POST", "/records", self.take, Taken, takes=Signed, who="admin", most=TAKEN_BYTES),
             Operation("GET", one, self.get, RecordState, misses=True),
-            Operation("PUT", one, self.put, RecordState, takes=ToldForm, who="admin", most=TOLD_BYTES),
-            Operation("POST", f"{one}/sign", self.sign, RecordState, who="admin", misses=True),
+            Operation("PUT", one, self.put, Recorded, takes=ToldForm, who="admin", most=TOLD_BYTES),
+            Operation("POST", f"{one}/sign", self.sign, Recorded, who="admin", misses=True),
             Operation("GET", f"{one}/passport", self.passport, PassportState, Standing, misses=True),
             Operation("GET", f"{one}/verdict", self.verdict, VerdictState, Asking, misses=True),
             Operation("GET", f"{one}/grades", self.grades, Grades, misses=True),
@@ -221,14 +238,15 @@ class Records:
 
     async def search(self, asked: Asked) -> dict[str, Any]:
         """Find things by words and facets."""
-        given = asked.query.model_dump()
+        given = asked.query.model_dump() | {"typing": "true" if asked.query.typing else ""}
         pairs = [(name, line) for name, value in given.items() for line in str(value).split("\n") if line]
         return (await self._records.search(Query.of(pairs, None if asked.caller.admin else ()))).document()
 
     async def take(self, asked: Asked) -> Taken:
         """Take over what signers say whom this node trusts, out of a bundle of theirs or one signed envelope."""
-        made = await self._records.take(orjson.dumps(asked.body.model_dump()))
-        return Taken(entries=[TakenEntry(index=entry.index, signer=entry.signer) for entry in made])
+        taken = await self._records.take(asked.raw)
+        entries = [TakenEntry(index=entry.index, signer=entry.signer) for entry in taken.entries]
+        return Taken(entries=entries, left_out=list(taken.left_out))
 
     async def get(self, asked: Asked) -> dict[str, Any]:
         """All that is known of a thing. Each fact has its source; what other sources say instead stands beside it."""
@@ -237,11 +255,15 @@ class Records:
     async def put(self, asked: Asked) -> dict[str, Any]:
         """Tell of a thing. What the same source told before of the same kind is superseded and stays in the ledger."""
         told = Told.of(asked.body.model_dump(exclude_none=True))
-        return await asyncio.to_thread((await self._records.put(asked.name, told)).document)
+        record = await self._records.put(asked.name, told)
+        return await asyncio.to_thread(lambda: _recorded(record, cautions(told)))
 
     async def sign(self, asked: Asked) -> dict[str, Any]:
         """Sign what this node reads of a model that it holds: its file's facts, and its card."""
-        return await asyncio.to_thread((await self._records.sign(asked.name)).document)
+        record = await self._records.sign(asked.name)
+        return await asyncio.to_thread(
+            lambda: _recorded(record, card_cautions(record.card.text) if record.card else graph_cautions(record.graph))
+        )
 
     async def passport(self, asked: Asked) -> dict[str, Any]:
         """What a thing is, from what it was made, how open it is, what it may be used for, and what is unknown."""
@@ -259,8 +281,11 @@ class Records:
     async def bom(self, asked: Asked) -> dict[str, Any]:
         """A bill of material of a thing and what it was made from."""
         record, at = await self._records.of(asked.name), datetime.now(UTC)
-        write = cyclonedx if asked.query.format == "cyclonedx" else spdx3
-        return await asyncio.to_thread(lambda: write(record.document(), at))
+        form = asked.query.format
+        if form.startswith("spdx"):
+            return await asyncio.to_thread(lambda: spdx3(record.document(), at))
+        version: Literal["1.6", "1.7"] = "1.7" if form == "cyclonedx-1.7" else "1.6"
+        return await asyncio.to_thread(lambda: cyclonedx(record.document(), at, version))
 
     async def bundle(self, asked: Asked) -> Raw:
         """All statements on which a record rests, with the proofs that anyone can check offline."""
@@ -272,3 +297,7 @@ class Records:
                 code="nothing_signed",
             )
         return Raw(await self._records.bundle(record), "application/json")
+
+
+def _recorded(record: Record, said: Sequence[str]) -> dict[str, Any]:
+    return record.document() | {"new": list(record.new), "cautions": list(said)}

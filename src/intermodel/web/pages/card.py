@@ -30,7 +30,8 @@ BELOW = 3
 """Levels that a page's own headings take."""
 
 _UNSEEN = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style|template)\b.*?(?:</\1\s*>|\Z)", re.DOTALL | re.IGNORECASE)
-_IMAGE = re.compile(r"<img\b[^<>]*?\balt\s*=\s*(?:\"([^\"<>]*)\"|'([^'<>]*)')[^<>]*>", re.IGNORECASE)
+_IMAGE = re.compile(r"<img\b[^<>]*>", re.IGNORECASE)
+_ALT = re.compile(r"\balt\s*=\s*(?:\"([^\"<>]*)\"|'([^'<>]*)')", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _OUTSIDE = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
@@ -117,7 +118,8 @@ def _html(tokens: Tokens, index: int, _options: Mapping[str, Any], _env: Env) ->
 
 
 def _picture(found: re.Match[str]) -> str:
-    return f"Picture: {found[1] or found[2] or 'without words'} "
+    words = _ALT.search(found[0])
+    return f"Picture: {words[1] or words[2] or 'without words'} " if words else found[0]
 
 
 def _code(tokens: Tokens, index: int, _options: Mapping[str, Any], _env: Env) -> str:

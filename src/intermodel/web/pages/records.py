@@ -26,14 +26,14 @@ from intermodel.web.pages.render import number, page, short
 MOST_COMPARED = 3
 
 FRAMEWORKS = {
-    "plain": ("In plain words", "closed, open access or open source"),
-    "mof": ("Model Openness Framework", "classes III to I, by which parts are there under open licences"),
-    "osaid": ("Open Source AI Definition 1.0", "passed or not: may anybody use, study, change and share all of it?"),
-    "osai": ("European open-source AI index", "twelve dimensions, each open, partial or closed"),
-    "oucg": ("Opening up ChatGPT", "fourteen dimensions, frozen in 2025"),
-    "fmti": ("Transparency, after the FMTI", "how many of its hundred indicators are met; not an official score"),
+    "plain": ("In plain words", "Closed, open access or open source."),
+    "mof": ("Model Openness Framework", "Classes III to I, by which parts are there under open licences."),
+    "osaid": ("Open Source AI Definition 1.0", "Passed or not: may anybody use, study, change and share all of it?"),
+    "osai": ("European open-source AI index", "Twelve dimensions, each open, partial or closed."),
+    "oucg": ("Opening up ChatGPT", "Fourteen dimensions, frozen in 2025."),
+    "fmti": ("Transparency, after the FMTI", "How many of its hundred indicators are met; not an official score."),
 }
-"""Titles of the frameworks, and what they count."""
+"""Titles of the frameworks, and what they count, as sentences."""
 
 FACETS = {
     "kind": "Kind",
