@@ -44,7 +44,9 @@ OfRole = Annotated[str | None, typer.Option(help=_MODEL, show_default=False)]
 
 def write(
     topic: Annotated[str | None, typer.Argument(help="What to write about, in a sentence or two.")] = None,
-    to: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the run.", show_default=False)] = None,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", "--out", help="Folder for the run.", show_default=False)
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.", show_default=False)] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Address or route.", show_default="the first that is declared")
