@@ -251,6 +251,8 @@ def test_no_run_waits_for_a_round_that_is_not_there(told: Told) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
+        ({"sections": "Freely 1"}, "has no claims"),
+        ({"sections": "| 1"}, "has no heading"),
         ({"sections": "Freely | one"}, "by something that is no number"),
         ({"sections": "Freely | 99"}, "names claim 99; there are 2"),
         ({"sections": " \n"}, "no title or no section"),

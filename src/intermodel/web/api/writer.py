@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from intermodel.core import Invalid, NotFound, OverBudget
 from intermodel.gateway import Directory, Gateway
@@ -26,6 +27,15 @@ BRIEF_BYTES = 256 * 1024
 _TEXT = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
 _TOPIC = rf"^{_TEXT}*(?!\s){_TEXT}{_TEXT}*$"
 """As `check_topic` has it, which says what is wrong in words."""
+
+_DOLLARS = r"^((?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?)?$"
+
+
+def _dollars(text: str) -> str:
+    if not re.fullmatch(_DOLLARS.removesuffix("$"), text):
+        raise ValueError("must be an amount such as 1 or 0.50, or empty for no ceiling")
+    return text
+
 
 Model = Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
 BackEnd = Literal["folder", "searxng", "brave", "tavily"]
@@ -49,7 +59,7 @@ class SettingsForm(Form):
     """Length of the post."""
     search: Annotated[tuple[BackEnd, ...], Field(min_length=1, max_length=4)] | None = None
     """Where to search, in order. Null: as `[writer] search` says."""
-    dollars: Annotated[str, Field(pattern=r"^((?=.*[1-9])[0-9]{1,9}(\.[0-9]{1,9})?)?\Z")] = "1"
+    dollars: Annotated[str, AfterValidator(_dollars), WithJsonSchema({"type": "string", "pattern": _DOLLARS})] = "1"
     """The most that all calls together may cost; empty: no ceiling."""
     pause: bool = False
     """Wait for the reader after each round."""

@@ -192,8 +192,9 @@ class Writer:
 
     async def _fresh(self, caller: Caller) -> Draft:
         models = [entry for entry in await self._listing.all(caller) if entry.chats] if caller.admin else []
-        ranked = sorted(models, key=lambda entry: -KINDS.index(entry.kind))  # routes, then deployments, then its own
-        first = ranked[0].address if ranked else ""
+        routes = [entry for entry in models if entry.kind == "route"]
+        sure = routes[:1] or (models if len(models) == 1 else [])  # among deployments nobody but a person can choose
+        first = sure[0].address if sure else ""
         values = _values(Brief("", first))
         return Draft(values, tuple(self._settings.writer.search))
 
@@ -292,7 +293,7 @@ def _plan_fields(form: Form) -> dict[str, str]:
 def _plan_text(plan: Plan | None) -> dict[str, str]:
     if plan is None:
         return {}
-    sections = [f"{one.heading} | {', '.join(map(str, one.claims))}".rstrip(" |") for one in plan.sections]
+    sections = [f"{one.heading} | {', '.join(map(str, one.claims))}".rstrip() for one in plan.sections]
     questions = "\n".join(plan.open_questions)
     return {"title": plan.title, "audience": plan.audience, "sections": "\n".join(sections), "questions": questions}
 
@@ -301,8 +302,14 @@ def _plan(told: Mapping[str, str], claims: int) -> bytes:
     """As JSON. Raises `Invalid`, which names the line. So many claims are known; 0 where nobody knows."""
     sections = []
     for line in filter(str.strip, told["sections"].splitlines()):
-        heading, _, numbers = line.rpartition("|") if "|" in line else (line, "", "")
+        heading, bar, numbers = line.rpartition("|")
         wanted = numbers.replace(",", " ").split()
+        if not bar or not heading.strip():
+            raise Invalid(
+                f"The section '{line.strip()[:80]}' has no {'heading' if bar else 'claims'}.",
+                hint="Write `Heading | 1, 2, 5`, and `Heading |` for one without claims.",
+                param="sections", code="bad_plan",
+            )  # fmt: skip
         if not all(one.isascii() and one.isdigit() and len(one) < 5 for one in wanted):
             raise Invalid(
                 f"The section '{line.strip()[:80]}' names claims by something that is no number.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,9 +23,9 @@ from intermodel.writer import export
 from intermodel.writer.check import unverified
 from intermodel.writer.journal import Called, Journal
 from intermodel.writer.reader import plan_of
-from intermodel.writer.runs import Run
+from intermodel.writer.runs import UNREADABLE, Run, broken
 from intermodel.writer.state import ARTICLE, RoundState, StepState
-from intermodel.writer.values import Article, Choice, Gap, Notes, Plan, Problem, Review, Role, Spent
+from intermodel.writer.values import MOST_ROUNDS, Article, Choice, Gap, Notes, Plan, Problem, Review, Role, Spent
 
 FILES = {
     export.MARKDOWN: ("Markdown", "text/markdown; charset=utf-8"),
@@ -147,7 +148,10 @@ def shown(run: Run) -> Shown:
     if state is None:
         return Shown(run, files=_files(run))
     plan = _plan(run)
-    kept = _kept(run, plan)
+    try:
+        kept = _kept(run, plan)
+    except UNREADABLE as error:
+        return Shown(broken(run.id, run.folder, error), files=_files(run))
     article = None if run.going or kept.article is None or not kept.article.rounds else kept.article
     rounds = _rounds(state.rounds, kept, article)
     best = article.best.draft if article else next((one.text for one in rounds if one.best), "")
@@ -179,7 +183,7 @@ def _kept(run: Run, plan: Plan | None) -> _Kept:
     try:
         calls = [one for one in journal.calls() if not one.void]
         told = journal.told()
-        numbers = range(1, 6)
+        numbers = range(1, MOST_ROUNDS + 1)
         choices = {n: choice for n in numbers if plan and (choice := journal.chosen(plan, n))}
     finally:
         journal.close()
@@ -277,8 +281,17 @@ def _files(run: Run) -> dict[str, str]:
     return {name: title for name, (title, _) in FILES.items() if not run.going and (run.folder / name).is_file()}
 
 
-@functools.lru_cache(64)
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def _diff(before: str, after: str) -> Sequence[export.Change]:
+    """Made once, also for several who ask at the same time."""
+    with _ONE_AT_A_TIME:
+        return _compared(before, after)
+
+
+@functools.lru_cache(64)
+def _compared(before: str, after: str) -> Sequence[export.Change]:
     return tuple(export.diff(before, after))
 
 
