@@ -25,6 +25,7 @@ from intermodel.writer.agents import Agents
 from intermodel.writer.journal import Journal
 from intermodel.writer.look import Fetch, Looking, Page
 from intermodel.writer.loop import Writing
+from intermodel.writer.research import SOURCE
 from intermodel.writer.roles import prompt
 from intermodel.writer.search.connect import SHIPPED
 from intermodel.writer.search.folder import Folder, document
@@ -175,7 +176,7 @@ class Player(httpx2.AsyncBaseTransport):
         return f"Topic:\n{self.piece.topic}"
 
     def _researcher(self, said: str) -> str:
-        source = re.search(r"^Sentences of the source '(.+)':$", said, re.MULTILINE)
+        source = re.search(rf"^{SOURCE}:\n<.+>\nTitle: (.+)\n", said, re.MULTILINE)
         if source is None:
             return _json({"questions": self.piece.questions})
         lines = dict(_NUMBERED.findall(said[source.end() :]))
@@ -185,7 +186,7 @@ class Player(httpx2.AsyncBaseTransport):
             if source[1] in [_title(name) for name in sentence.sources]
         ]
         shown = [f"\n{claim['sentence']}. {lines[str(claim['sentence'])][:40]}" for claim in claims]
-        also = [self._topic, source[0], *dict.fromkeys(shown)]
+        also = [self._topic, f"{SOURCE}:", f"\nTitle: {source[1]}\n", *dict.fromkeys(shown)]
         return self._keep(Role.RESEARCHER, also, _json({"claims": claims})) if claims else _json({"claims": []})
 
     def _planner(self, said: str) -> str:
@@ -242,7 +243,7 @@ class Player(httpx2.AsyncBaseTransport):
         return [
             *self.entries,
             {"when": [writer, self._topic], "content": draft(self.piece, 1, self.found)},
-            {"when": [researcher, self._topic, "Sentences of the source"], "content": _json({"claims": []})},
+            {"when": [researcher, self._topic, f"{SOURCE}:"], "content": _json({"claims": []})},
             {"when": [researcher, self._topic], "content": _json({"questions": self.piece.questions})},
         ]
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import dataclass
 
 from intermodel.accounts import RateLimits, open_accounts
-from intermodel.core import Invalid, Upstream
+from intermodel.accounts.budgets import Budgets
+from intermodel.core import Conflict, Invalid, NotFound, Upstream
 from intermodel.engines import Engines, Library, watch_folder
 from intermodel.gateway import Cache, Catalog, Gateway, KnownOfRecords, Metrics, Registry, load_scorers, telling
 from intermodel.governance import Tokens
@@ -33,6 +35,7 @@ from intermodel.web import Services, build_app
 from intermodel.web.app import Guard
 from intermodel.web.auth import Auth
 from intermodel.web.told import Tell, to_logging
+from intermodel.writer.door import budget_name, token_name
 from intermodel.writer.runs import Runs
 
 log = logging.getLogger(__name__)
@@ -149,12 +152,22 @@ async def build(
         stack.push_async_callback(gateway.stop, 0)
         _begin(stack, records.sign_all(), "sign what is read of models")
         auth = Auth(tokens, folder.secret())
-        runs = Runs(folder.path / "writer", [*WRITE, "--data", str(folder.path)], settings.writer.at_once)
+        forget = functools.partial(_forget_run, tokens, accounts.budgets)
+        runs = Runs(folder.path / "writer", [*WRITE, "--data", str(folder.path)], settings.writer.at_once, forget)
         stack.push_async_callback(runs.close)
         app = build_app(
             Services(settings, gateway, engines, database, auth, tokens, records, ledger, witness, runs, tell)
         )
         yield Node(settings, folder, database, library, engines, gateway, tokens, ledger, records, auth, app, new_token)
+
+
+async def _forget_run(tokens: Tokens, budgets: Budgets, name: str) -> None:
+    """What a run of the writer that is removed had on this node."""
+    with contextlib.suppress(NotFound, Conflict):
+        await budgets.remove(budget_name(name))
+    for one in await tokens.all():
+        if one.name == token_name(name):
+            await tokens.forget(one.id)
 
 
 async def _first_token(tokens: Tokens, settings: Settings) -> str | None:

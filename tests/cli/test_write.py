@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,8 +13,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from intermodel.cli import app
+from intermodel.cli import app, evaluating
+from intermodel.core import Upstream
+from intermodel.writer.evaluate import Fact, Topic, evaluate_all
+from intermodel.writer.journal import Journal
 from intermodel.writer.state import state_of
+from intermodel.writer.values import Brief
 from tests.cli.test_gateway_verbs import command
 from tests.process import Up, up
 from tests.writer.script import EDITED, TOPIC
@@ -35,7 +40,7 @@ def verb(node: Up, *words: str | Path, code: int = 0) -> Result:
 
 
 def fresh(node: Up, folder: Path, *words: str, code: int = 0) -> Result:
-    return verb(node, TOPIC, "--out", folder, "--model", "scripted", "--words", "20", *words, code=code)
+    return verb(node, TOPIC, "--out", folder, "--model", "scripted", "--words", "20", "--yes", *words, code=code)
 
 
 def test_a_topic_becomes_a_post(node: Up, tmp_path: Path) -> None:
@@ -120,11 +125,20 @@ def test_the_reader_decides(node: Up, tmp_path: Path) -> None:
         ([TOPIC, "--out", "x", "--budget", "0"], 2, "no amount of dollars"),
         ([TOPIC, "--out", "x", "--budget", "1e9"], 2, "no amount of dollars"),
         ([TOPIC, "--out", "x", "--search", " , "], 2, "names nothing"),
-        ([TOPIC, "--out", "x", "--search", "googel"], 2, "no back end"),
+        ([TOPIC, "--out", "x", "--model", "scripted", "--search", "googel"], 2, "no back end"),
+        ([TOPIC, "--out", "x"], 2, "Which model is to write?"),
         ([TOPIC, "--out", "x", "--model", "scriptd"], 3, "scriptd"),
         ([TOPIC, "--out", "x", "--model", "scripted", "--critic-model", "nobody"], 3, "nobody"),
         (["--resume", "nowhere", "--revise", "x"], 3, "There is no run"),
         (["--resume", "nowhere", "--show-plan"], 3, "There is no run"),
+        ([TOPIC, "--evaluate", "--out", "x"], 2, "Leave out the topic"),
+        (["--evaluate", "--out", "x", "--stop"], 2, "Leave out the topic"),
+        ([TOPIC, "--topics", "own.json", "--out", "x"], 2, "--topics is for --evaluate"),
+        (
+            ["--evaluate", "--topics", "own.json", "--out", "x", "--model", "scripted"],
+            2,
+            "The topics in own.json cannot be read",
+        ),
         ([TOPIC, "--out", "x", "--rounds", "6"], 2, "less than or equal to 5"),
         ([TOPIC, "--out", "x", "--accept", "nan"], 2, "accept"),
     ],
@@ -170,7 +184,7 @@ def test_a_failure_is_told_and_can_be_gone_on_with(node: Up, tmp_path: Path) -> 
     other = tmp_path / "other.toml"
     other.write_text(config_file.read_text().replace("documents", "nothing"))
     (config_file.parent / "nothing").mkdir(exist_ok=True)
-    words = ["write", TOPIC, "--out", str(tmp_path / "x"), "--model", "scripted", "--words", "20", "--json"]
+    words = ["write", TOPIC, "--out", str(tmp_path / "x"), "--model", "scripted", "--words", "20", "--json", "--yes"]
     done = command(*words, "--data", arguments(node)[1], "--config", other)
     told = json.loads(done.stdout)
     assert (done.exit_code, told["standing"], told["error"]["code"]) == (3, "failed", "no_sources")
@@ -209,9 +223,54 @@ def test_no_node(tmp_path: Path) -> None:
     assert "intermodel up" in done.output
 
 
+def test_a_journal_that_is_damaged(node: Up, tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.begin(Brief(TOPIC, "scripted"))
+    for number in range(300):
+        journal.tell("page", what=f"{number} " + "x" * 200, why="")
+    journal.close()
+    file = tmp_path / "journal.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[4096 * 8 : -4096] = b"\x5a" * (len(data) - 4096 * 9)
+    file.write_bytes(data)
+    for words in (["--show-plan"], ["--stop"], []):
+        said = verb(node, "--resume", tmp_path, *words, code=2)
+        assert not said.exception or isinstance(said.exception, SystemExit)
+        assert "The journal of the run cannot be used" in said.output
+
+
+def test_topics_of_ones_own_are_written_and_what_went_wrong_is_shown_safely(node: Up, tmp_path: Path) -> None:
+    fact = {"id": "f", "text": "It is so.", "any": [["commercial"]]}
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps([{"id": "own", "topic": TOPIC, "facts": [fact]}]))
+    words = ("--evaluate", "--topics", file, "--yes", "--model", "scripted", "--words", "20", "--out", tmp_path / "e")
+    told = verb(node, *words)
+    assert "own" in told.stdout
+    assert (tmp_path / "e" / "own" / "article.md").is_file()
+    file.write_text(json.dumps([{"id": "../own", "topic": TOPIC, "facts": [fact]}]))
+    assert "is no id of a topic" in verb(node, *words, code=2).output
+    nothing = {"id": "own", "topic": "Nothing \x9b31m", "facts": [fact]}  # a topic that is refused
+    file.write_text(json.dumps([nothing]))
+    assert "no text" in verb(node, *words[:-1], tmp_path / "f").stdout
+
+
+def test_why_a_topic_failed_gives_no_commands_to_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def fails(_topic: Topic) -> Any:
+        raise Upstream("It said \x1b]0;owned\x07.")
+
+    topic = Topic("own", TOPIC, (Fact("f", "It is so.", (("x",),)),))
+    evaluating.show(asyncio.run(evaluate_all(fails, [topic])), tmp_path)
+    said = capsys.readouterr().out
+    assert "owned" in said
+    assert not {"\x1b", "\x07"} & set(said)
+
+
 @pytest.mark.slow
 def test_the_topics_that_ship_are_written_and_judged(node: Up, tmp_path: Path) -> None:
-    words = ("--evaluate", "--out", tmp_path / "e", "--model", "scripted", "--words", "20", "--rounds", "2", "--json")
+    words = (
+        "--evaluate", "--out", tmp_path / "e", "--model", "scripted", "--words", "20", "--rounds", "2", "--json",
+        "--yes",
+    )  # fmt: skip
     told = json.loads(verb(node, *words).stdout)
     assert len(told["lines"]) == 10
     assert all(one["rounds"] for one in told["lines"])

@@ -194,6 +194,11 @@ def test_tokens_are_made_shown_once_and_ended(node: Running) -> None:
     time.sleep(0.05)
     assert api(node, "GET", "/tokens", headers=headers).status_code == 401
     assert api(node, "GET", "/tokens?limit=1").json()["data"][0]["state"] == "revoked"
+    assert api(node, "DELETE", f"/tokens/{told['id']}?forget=true").status_code == 204
+    assert api(node, "DELETE", f"/tokens/{told['id']}?forget=true").status_code == 404
+    assert told["id"] not in api(node, "GET", "/tokens").text
+    environment = api(node, "DELETE", "/tokens/environment?forget=true")
+    assert environment.status_code == 409
     environment = api(node, "DELETE", "/tokens/environment")
     assert (environment.status_code, "INTERMODEL_TOKEN" in environment.json()["error"]["message"]) == (409, True)
     for wrong in ({"name": ""}, {"name": "  "}, {"name": "x", "expires_in": 1}, {"name": "x\ny"}, {}):

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -19,10 +20,13 @@ import pytest
 from intermodel.cli.door import Door
 from intermodel.core import IntermodelError
 from intermodel.settings import Deployment, Price
-from intermodel.writer.journal import Journal
+from intermodel.web.pages.writer import _plan, _plan_text
+from intermodel.web.pages.writing import _diff
+from intermodel.writer import export
+from intermodel.writer.journal import Called, Journal
 from intermodel.writer.run import go_on
 from intermodel.writer.runs import new_id
-from intermodel.writer.values import Brief
+from intermodel.writer.values import Brief, Plan, Section
 from tests.support import Running, running, settings_for
 from tests.web.test_pages import HOSTILE, HTML, visit
 from tests.writer.script import BETTER, PLAN, TOPIC, WORSE, Web, entry, script
@@ -229,6 +233,52 @@ def test_what_models_and_pages_write_is_never_markup(told: Told) -> None:
     assert 'src="http' not in page
 
 
+@pytest.mark.parametrize("where", ["all", "calls"])
+def test_a_damaged_run_keeps_nobody_from_the_others_and_can_be_removed(told: Told, where: str) -> None:
+    name = new_id()
+    folder = told.node.node.folder.path / "writer" / name
+    folder.mkdir()
+    journal = Journal(folder)
+    journal.begin(BRIEF)
+    for number in range(300):
+        data = f"{number} " + "x" * 200
+        if where == "all":
+            journal.tell("page", what=data, why="")
+        else:
+            journal.keep_call(data, Called("writer", "draft 1", "m", data.encode() * 50, "", 1, 1))
+    journal.close()
+    file = folder / "journal.sqlite3"
+    spoilt = bytearray(file.read_bytes())
+    first = {"all": 8, "calls": 30}[where]
+    spoilt[4096 * first : -4096] = b"\x5a" * (len(spoilt) - 4096 * (first + 1))
+    file.write_bytes(spoilt)
+    with visit(told.node) as browser, api(told.node) as client:
+        page = browser.get("/writer")
+        assert (page.status_code, client.get("/runs").status_code) == (200, 200)
+        assert text(page.text).count(TOPIC) >= 4
+        one = browser.get(f"/writer/{name}")
+        assert one.status_code == 200
+        assert "cannot be read" in text(one.text)
+        assert client.get(f"/runs/{name}").status_code == 200
+        assert browser.post(f"/writer/{name}", data={"do": "remove"}).status_code == 303
+        assert browser.get(f"/writer/{name}").status_code == 404
+
+
+def test_a_difference_is_made_once_for_all_who_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def slow(before: str, after: str) -> list[export.Change]:
+        made.append(before)
+        time.sleep(0.1)
+        return [export.Change("same", after)]
+
+    monkeypatch.setattr(export, "diff", slow)
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda _: _diff("once and", "for all"), range(8)))
+    assert made == ["once and"]
+    assert told == [(export.Change("same", "for all"),)] * 8
+
+
 # What the reader says
 
 
@@ -269,6 +319,16 @@ def test_a_plan_that_is_wrong_is_said_so_and_kept(told: Told, changed: dict[str,
         for given in (form | changed).values():
             assert html.escape(given.strip()[:40]) in answer.text
         assert str(PLAN["title"]) in browser.get(f"/writer/{told.waiting}").text
+
+
+def test_a_heading_with_a_bar_and_no_claims_comes_back_as_it_was() -> None:
+    sections = [
+        Section(heading="A | B", claims=[]),
+        Section(heading="C", claims=[]),
+        Section(heading="D | 1", claims=[2]),
+    ]
+    plan = Plan(title="T", audience="all", sections=sections)
+    assert Plan.model_validate_json(_plan(_plan_text(plan), 2)) == plan
 
 
 # Beginning one

@@ -50,7 +50,44 @@ def test_words_that_do_stand_there_may_be_quoted() -> None:
     assert whys(GOOD + ' It says "use it as you like" [1].', 18) == []
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        "1. A licence is a text [1].\n2. An act is a law [2].\n3. So it is [1].",
+        'So it may be done as here [1]:\n\n```python\nprint(a[0], 42, "four words that nobody said")\n```',
+        'The 700" disks and then all of the 700" disks are meant [1].',
+        "It says »use it as you like« [1].",
+    ],
+)
+def test_ordinary_text_is_not_wrong(more: str) -> None:
+    assert whys(f"{GOOD}\n\n{more}", 20) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ("It needs 80GB [1].", "must: The cited source does not hold 80."),
+        ("它在2024年开放[1]。", "must: The cited source does not hold 2024."),
+        ("It says »do all that comes to your mind« [1].", "must: These words stand in no cited source."),
+        ("Es heißt „mach damit was du willst“ [1].", "must: These words stand in no cited source."),
+    ],
+)
+def test_what_is_wrong_in_other_scripts_and_marks(more: str, why: str) -> None:
+    assert why in whys(f"{GOOD}\n\n{more}")
+
+
+def test_a_statement_in_another_script_is_seen_by_itself() -> None:
+    draft = "# T\n\nМодель открыта для всех [1]. Другая модель закрыта совсем и навсегда."  # noqa: RUF001
+    assert [gap.what for gap in unverified(draft, ())] == ["Другая модель закрыта совсем и навсегда."]
+
+
+def test_chinese_has_as_many_words_as_letters() -> None:
+    draft = f"# 题目\n\n{'这个模型是开放的。' * 10}[1]"
+    assert not [why for why in whys(draft, 80) if "words" in why]
+
+
 def test_a_repetition_is_eight_words() -> None:
+    assert repeated("大型语言模型的许可证、大型语言模型的许可证") == ""
     row = "one two three four five six seven"
     assert repeated(f"{row} and {row}") == ""
     assert repeated(f"{row} eight and {row} eight") == f"{row} eight"

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from intermodel.core import OverBudget
-from intermodel.writer.estimate import FREE, Price, check_budget, estimate
+from intermodel.writer.estimate import FREE, Price, check_budget, estimate, price_of
 from intermodel.writer.estimate import _work as work_of
 from intermodel.writer.roles import tokens_wanted
 from intermodel.writer.values import Brief, Role
@@ -48,6 +48,12 @@ def test_each_role_has_its_price() -> None:
     assert free is not None
     assert 0 < free[0] < free[1]
     assert estimate(BRIEF, {"m": FREE}).dollars == (Decimal(0), Decimal(0))
+
+
+def test_a_route_costs_from_its_cheapest_to_its_dearest() -> None:
+    low, high = Price((Decimal(1), Decimal(1)), (Decimal(5), Decimal(5))), Price((Decimal(2),) * 2, (Decimal(3),) * 2)
+    assert price_of([low, high]) == Price((Decimal(1), Decimal(2)), (Decimal(3), Decimal(5)))
+    assert (price_of([]), price_of([low, None])) == (None, None)
 
 
 def test_a_price_that_nobody_knows() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import xml.etree.ElementTree as ET
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -29,7 +30,8 @@ from intermodel.writer.evaluate import (
     states,
     topics,
 )
-from intermodel.writer.values import Article, Brief, Ending, Notes, Plan, Round, Source, Spent, Verdict
+from intermodel.writer.journal import Called, Journal
+from intermodel.writer.values import Article, Brief, Ending, Notes, Plan, Role, Round, Source, Spent, Verdict
 
 BITS = Fact("bits", "Q4 has 4.84 bits.", (("4\\.84", "bits"),))
 FIVE = Fact("five", "Five passed.", (("five", "passed"), ("pythia", "olmo")))
@@ -261,6 +263,41 @@ async def test_what_every_topic_would_meet_ends_it_and_keeps_what_was_reached() 
     assert asked == ["a", "b"]
     assert [line.id for line in report.lines] == ["a"]
     assert report.unfinished == (("b", "The budget is spent."), ("c", "The budget is spent."))
+
+
+def called(role: Role, number: int, nano: int) -> Called:
+    return Called(role, "lost", "m", b"", f"r{role}{number}", 10, 1, number, nano=nano)
+
+
+def a_run(folder: Path, *calls: Called) -> None:
+    folder.mkdir()
+    with closing(Journal(folder)) as journal:
+        journal.begin(Brief("A topic", "m"))
+        for at, call in enumerate(calls):
+            journal.keep_call(str(at), call)
+            journal.keep_cost(call.receipt, call.nano)
+
+
+async def test_a_topic_that_fails_counts_with_what_it_took(tmp_path: Path) -> None:
+    a_run(tmp_path / "bad", called(Role.RESEARCHER, 0, 10**9), called(Role.WRITER, 1, 2 * 10**9))
+
+    async def write_one(topic: Topic) -> Run:
+        raise Upstream("It answers rubbish.")
+
+    told = [replace(TOPIC, id="bad"), replace(TOPIC, id="never began")]
+    report = await evaluate_all(write_one, told, lambda topic: run_of(topic, tmp_path / topic.id))
+    assert report.one == report.every == Spent(2, 20, 2, Decimal(3))
+    assert [line.why for line in report.lines] == ["It answers rubbish."] * 2
+
+
+def test_calls_are_told_apart_by_their_round_and_not_by_a_name(tmp_path: Path) -> None:
+    rounds = [
+        called(role, number, 10**9) for role in (Role.RESEARCHER, Role.WRITER, Role.CRITIC) for number in (0, 1, 2)
+    ]
+    a_run(tmp_path / "run", *rounds, called(Role.EDITOR, 2, 10**9))
+    found = run_of(TOPIC, tmp_path / "run")
+    assert (found.one.calls, found.every.calls) == (6, 10)
+    assert (found.one.dollars, found.every.dollars) == (Decimal(6), Decimal(10))
 
 
 def test_where_all_fail_the_report_still_comes() -> None:

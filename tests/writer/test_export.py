@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ from intermodel.core import Invalid
 from intermodel.ledger import predicates
 from intermodel.writer import export
 from intermodel.writer.export import Account
+from intermodel.writer.loop import settled
 from intermodel.writer.values import (
     Article,
     Brief,
@@ -98,7 +100,7 @@ def test_markdown_has_all_that_a_reader_needs() -> None:
     assert "`https://3.example/a?b=c&d=<e>`" in text  # no address that can be linked
     assert "## Not verified\n\n- It was published: The cited source does not hold 2004." in text
     assert "- Everybody says that this is so without a doubt. No source is cited for it." in text
-    assert "## What was not found\n\n- https://gone.example: It answered 404.\n- And then?" in text
+    assert "## What was not found\n\n- https\\://gone.example: It answered 404.\n- And then?" in text
 
 
 @pytest.mark.parametrize("made", [export.markdown, export.html])
@@ -174,6 +176,64 @@ def test_no_text_of_a_model_makes_a_tag(draft: str) -> None:
     assert not {"a", "img", "script"} & {name for name, _ in tags(rendered)}
 
 
+EVIL = [
+    "> [foo]: https://evil.example\n\nSee [foo] [1].",
+    "- [foo]: https://evil.example\n\nSee [foo] [1].",
+    "[a\\]b]: https://evil.example\n\nSee [a\\]b] [1].",
+    "[a\nb]: https://evil.example\n\nSee [a b] [1].",
+    f"[{'x' * 900}]: https://evil.example\n\nSee [{'x' * 900}] [1].",
+    "At https://evil.example and HTTP://evil.example and www.evil.example and ftp://evil.example [1].",
+    "- a\n  ```\nhttps://evil.example [1]",
+    "\r```\rhttps://evil.example\r```\rhttps://evil.example [1]",
+    "```\n\n```\n\nhttps://evil.example [1]",
+    "\\\\\\[^2]: https://evil.example [1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("draft", EVIL)
+def test_no_address_of_a_model_is_live(draft: str) -> None:
+    """Not even where a reader of Markdown makes links of what only looks like an address (GFM, 6.9): such a reader
+    looks at pieces of text between what is escaped."""
+    body = export.markdown(article(draft), replace(ACCOUNT, digests={})).split("---\n", 2)[2]
+    body = body[: body.index("## ")]
+    reader = MarkdownIt("commonmark").disable("text_join")
+    assert not [given for name, given in tags(reader.render(body)) if name == "a"], body
+    pieces = [piece.content for one in reader.parse(body) for piece in one.children or () if piece.type == "text"]
+    assert not [piece for piece in pieces if re.search(r"(https?|ftp)://|www\.", piece, re.IGNORECASE)], body
+    links = [given["href"] for name, given in tags(export.body(draft)) if name == "a"]
+    assert set(links) <= {"#source-1"}
+
+
+def test_a_block_of_code_stays_as_it_was_written() -> None:
+    code = "```sh\ncurl http://localhost:8000/v1  # List<String> a[1](x)\n```"
+    text = export.markdown(article(f"# T\n\nSo [1]:\n\n{code}\n\nSee http://x.example."), ACCOUNT)
+    assert "curl http://localhost:8000/v1  # List<String> a[" in text
+    assert "See http\\://x.example." in text
+    assert "http://localhost:8000/v1  # List&lt;String&gt; a[" in export.body(code)
+
+
+@pytest.mark.parametrize("fence", ["```", "~~~~ x", "- a\n  ```", "> ```", "```\na\n``", "```\na\n```"])
+def test_a_block_of_code_that_never_ends_takes_nothing_with_it(fence: str) -> None:
+    text = export.markdown(article(f"So [1].\n\n{fence}\n"), ACCOUNT).split("---\n", 2)[2]
+    assert "<h2>Also read</h2>" in MarkdownIt().render(text)
+
+
+@pytest.mark.parametrize("draft", ["Go [9](http://x) on [1].", "See [0001] and [\u0661] and &#91;9&#93; here [1]."])
+def test_only_a_citation_becomes_a_footnote(draft: str) -> None:
+    told = settled(article(draft))
+    text = export.markdown(told, ACCOUNT).split("---\n", 2)[2]
+    assert set(re.findall(r"\[\^([^\]]*)\]", text)) == {"1"}
+    assert set(re.findall(r'href="#source-([^"]*)"', export.body(told.best.draft))) == {"1"}
+
+
+def test_what_nobody_sees_is_left_out() -> None:
+    told = article("# T\u202e\x1b[31m\n\nSo [1].")
+    plan = replace(told, plan=told.plan.model_copy(update={"open_questions": ["And\x07 \u202ethen?"]}))
+    text = export.markdown(plan, ACCOUNT)
+    assert front(text)["title"] == "T[31m"
+    assert "- And then?" in text
+
+
 def test_html_stands_alone() -> None:
     html = export.html(article(), ACCOUNT)
     assert "default-src 'none'" in html
@@ -237,6 +297,24 @@ def test_a_difference_holds_both_drafts(before: str, after: str) -> None:
 def test_a_difference_is_of_words() -> None:
     told = [(one.kind, one.text) for one in export.diff("It was 2005 then.", "It was 2004 then.")]
     assert told == [("same", "It was "), ("gone", "2005"), ("new", "2004"), ("same", " then.")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("the model is open. " * 240, "the model is free. " * 240),
+        ("the model is open. " * 240, "the open model is. " * 240),
+        ("a b " * 1500, "b a c " * 1000),
+        ("A. " * 8000, "B. A. " * 4000),
+        ("a b\n" * 3000, "b a c\n" * 2000),
+    ],
+)
+def test_a_difference_costs_little_whatever_the_drafts_say(before: str, after: str) -> None:
+    began = time.process_time()
+    changes = export.diff(before, after)
+    assert time.process_time() - began < 5  # it was more than 16
+    assert "".join(one.text for one in changes if one.kind != "new") == before
+    assert "".join(one.text for one in changes if one.kind != "gone") == after
 
 
 def test_what_is_signed_keeps_its_schema() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -291,6 +292,29 @@ def test_a_folder_that_cannot_be_used(node: Running, tmp_path: Path) -> None:
     (tmp_path / "broken" / "journal.sqlite3").write_text("no database at all, just a text")
     with pytest.raises(Invalid, match="cannot be used"):
         write(node, tmp_path / "broken")
+
+
+class Slow(Door):
+    """A node that takes its time to make a token."""
+
+    def _enter(self, *args: Any) -> str:
+        time.sleep(0.5)
+        return super()._enter(*args)
+
+
+def test_no_token_is_left_where_a_run_is_stopped_as_it_begins(node: Running, tmp_path: Path) -> None:
+    async def go() -> None:
+        door = Slow(node.node.settings, node.url)
+        task = asyncio.create_task(go_on(tmp_path, BRIEF, door, [Web()], Web()))
+        await asyncio.sleep(0.3)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    before = left_over(node)[0]
+    asyncio.run(go())
+    assert state_of(tmp_path).standing == "stopped"
+    assert left_over(node)[0] == before
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import pytest
 
 from intermodel.core import Conflict, Invalid, NotFound
 from intermodel.writer.journal import Journal
+from intermodel.writer.reader import plan_of
 from intermodel.writer.runs import Run, Runs, new_id
+from intermodel.writer.state import state_of
 from intermodel.writer.values import MOST_TOPIC, Brief
 
 VERB = """
@@ -204,6 +207,46 @@ print(missing())
 def test_a_node_without_the_extra_runs_and_knows_what_is_missing() -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout == "pydantic_ai\n"
+
+
+def spoil(journal: Path, first: int = 8) -> None:
+    """Overwrite a journal from that page on, as a disk may."""
+    data = bytearray(journal.read_bytes())
+    data[4096 * first : len(data) - 4096] = b"\x5a" * (len(data) - 4096 * (first + 1))
+    journal.write_bytes(data)
+
+
+async def test_a_journal_of_which_a_part_is_damaged_keeps_nobody_from_the_others(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        names = sorted(new_id() for _ in range(2))
+        for name in names:
+            (tmp_path / name).mkdir()
+            journal = Journal(tmp_path / name)
+            journal.begin(BRIEF)
+            for number in range(300):
+                journal.tell("page", what=f"{number} " + "x" * 200, why="")
+            journal.close()
+        spoil(tmp_path / names[0] / "journal.sqlite3")
+        assert [run.standing for run in await runs.newest(10)] == ["new", "broken"]
+        for work in (plan_of, state_of):
+            with pytest.raises(Invalid, match="cannot be used") as told:
+                work(tmp_path / names[0])
+            assert told.value.code == "bad_journal"
+        await runs.remove(names[0])
+        assert [run.id for run in await runs.newest(10)] == [names[1]]
+
+
+async def test_a_run_that_cannot_be_written_is_none(tmp_path: Path) -> None:
+    async with runs_in(tmp_path) as runs:
+        name, before = new_id(), resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (512, before[1]))
+        try:
+            with pytest.raises(Invalid, match="cannot be used"):
+                await runs.new(BRIEF, name)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert list(tmp_path.iterdir()) == []
+        assert await runs.new(BRIEF, name) == name
 
 
 async def test_a_journal_that_cannot_be_read_is_shown_and_removed(tmp_path: Path) -> None:

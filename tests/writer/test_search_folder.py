@@ -115,6 +115,23 @@ async def test_a_front_matter_that_is_none_stays_text(tmp_path: Path, text: str)
     assert hit.published == ""
 
 
+_BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    "front",
+    ["x: !!bool foo", 'x: !!int ""', "x: !!timestamp foo", "x: !!python/name:os.system", "published: [1]",
+     "title: {a: 1}", "title: null", f"{_BOMB}published: *a8", "? [a]\n: b", "&a x: *a"],
+)  # fmt: skip
+async def test_no_front_matter_keeps_a_folder_from_being_searched(tmp_path: Path, front: str) -> None:
+    folder = filled(tmp_path, a_md=f"---\n{front}\n---\n# Licence\n\nOf others.", b_md="A licence.")
+    hits = await folder.search("licence", 5)
+    assert {hit.url for hit in hits} == {"file:a.md", "file:b.md"}
+    assert {hit.published for hit in hits} == {""}
+
+
 async def test_the_shipped_documents_are_searched_unless_another_folder_is_named(tmp_path: Path) -> None:
     (shipped,) = connect(Writer())
     assert await shipped.search("What does the Apache licence grant?", 3)

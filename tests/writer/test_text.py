@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intermodel.writer.text import Part, Room, cited, cut, fitted, numbers, quoted, ranked, sentences
+from intermodel.writer.text import (
+    Part,
+    Room,
+    cited,
+    cut,
+    fitted,
+    numbers,
+    outside_code,
+    quoted,
+    ranked,
+    sentences,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +31,11 @@ from intermodel.writer.text import Part, Room, cited, cut, fitted, numbers, quot
         ("- one\n- two", ["- one", "- two"]),
         ("Art. 53 asks it. No. 5 too.", ["Art. 53 asks it.", "No. 5 too."]),
         ("", []),
+        ("1. A model [1].\n2. A licence\n3. An act.", ["1. A model [1].", "2. A licence", "3. An act."]),
+        ("It was so.[1] Then not.", ["It was so.[1]", "Then not."]),
+        ("So say Smith et al.\n\n## Next", ["So say Smith et al.", "## Next"]),
+        ("Это т. е. слово. Второе. А. Блок сказал.", ["Это т. е. слово.", "Второе.", "А. Блок сказал."]),  # noqa: RUF001
+        ("这是开放的。[1]那是“封闭的。”是吗？！“好”", ["这是开放的。[1]", "那是“封闭的。”", "是吗？！", "“好”"]),  # noqa: RUF001
     ],
 )
 def test_sentences(text: str, told: list[str]) -> None:
@@ -28,6 +45,32 @@ def test_sentences(text: str, told: list[str]) -> None:
 @given(st.text(alphabet="ab .!?\n#-[1]AB\"'", max_size=80))
 def test_sentences_lose_no_word(text: str) -> None:
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", ["A. " * 30_000, "1. " * 30_000, "。" * 30_000, "." * 30_000, "\n" * 60_000])
+def test_a_long_text_takes_no_longer_than_its_length(text: str) -> None:
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+    assert numbers(text) in ([], ["1"] * 29_999)
+
+
+@pytest.mark.parametrize(
+    "text", ["[0]", "[0001]", "[\u0661]", "[12345]", "`a[1]`", "``a`[1]``", "```\na[1]\n", "~~~\n[1]\n~~~"]
+)
+def test_what_is_no_citation(text: str) -> None:
+    assert cited(text) == []
+
+
+def test_citations_beside_code() -> None:
+    text = "[1] `a[2]` [3]\n\n```\na[4]\n```\n\n[5] ` [6]"
+    assert cited(text) == [1, 3, 5, 6]
+    assert outside_code(text, lambda part: part.replace("[", "(")) == text.replace("[", "(").replace(
+        "a(2]", "a[2]"
+    ).replace("a(4]", "a[4]")
+
+
+def test_words_of_chinese_are_its_letters() -> None:
+    assert words("开放的 LLM-7B模型") == ["开", "放", "的", "llm-7b", "模", "型"]
 
 
 def test_citations_are_no_links() -> None:
@@ -44,6 +87,12 @@ def test_citations_are_no_links() -> None:
         ("1. first of 3", ["3"]),
         ("Llama-2 and GPT4 are names", ["2"]),
         ("10^25 FLOP", ["10", "25"]),
+        ("In 2024 150 models", ["2024", "150"]),
+        ("70B, 80GB, 8k, 1.5K and 3x", ["70", "80", "8000", "1500", "3"]),
+        ("Q4 of 8x7B is 3c0de9", []),
+        ("2024年3月有70亿", ["2024", "3", "70"]),
+        ("1.000.000 and 1.234,50 and 0,125 and 3.125", ["1000000", "1234.5", "0.125", "3.125"]),
+        ("1,234 567 and 99%", ["1234", "567", "99"]),
     ],
 )
 def test_numbers_have_one_form(text: str, told: list[str]) -> None:
@@ -54,6 +103,7 @@ def test_the_most_telling_comes_first() -> None:
     texts = ["nothing of it", "licences and licences of models", "a model"]
     assert ranked(texts, "What does a model's licence say?") == [1, 2]
     assert ranked(texts, '"; drop table t; --') == []
+    assert ranked(["封闭", "开放模型很好"], "开放") == [1]
     assert ranked([], "x") == ranked(texts, "") == []
 
 
@@ -64,6 +114,13 @@ def test_parts_fit_and_the_longest_is_cut_first(lengths: list[int], room: int) -
     assert len(told) <= room or room < 9 * len(parts)
     if sum(lengths) + 9 * len(lengths) <= room:
         assert "\u2026" not in told
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=4), st.integers(200, 1500))
+def test_what_is_cut_keeps_its_closing_mark(lengths: list[int], room: int) -> None:
+    told = fitted([Part("T", "t"), *(Part("P", "x" * length, others=True) for length in lengths)], room)
+    assert told.count("<text ") == told.count("\n</text ") == len(lengths)
+    assert len(told) <= room or room < 60 * (len(lengths) + 1)
 
 
 def test_cutting_says_so() -> None:

@@ -278,8 +278,7 @@ class Budgets:
         return OverBudget(
             f"The budget '{window.name}' does not reach: ${shown(left)} of ${shown(window.ceiling)} are left, and this "
             f"call may cost ${shown(wanted)}.",
-            hint=(f"It begins anew on {anew:%Y-%m-%d} at 00:00 UTC. " if anew else "")
-            + "A call that may make fewer tokens (max_tokens) sets aside less.",
+            hint=(f"It begins anew on {anew:%Y-%m-%d} at 00:00 UTC. " if anew else "") + OverBudget.FEWER,
         )
 
     # for the background task and the writer of receipts

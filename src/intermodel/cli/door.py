@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import orjson
 
 from intermodel.cli.node import Node, address_of, named, reached
-from intermodel.core import IntermodelError, NotFound, OverBudget, Refused
+from intermodel.core import IntermodelError, Invalid, NotFound, OverBudget, Refused
 from intermodel.settings import Settings
-from intermodel.writer.door import Billed
-from intermodel.writer.estimate import FREE, Price
+from intermodel.writer.door import Billed, budget_name, token_name
+from intermodel.writer.estimate import FREE, Price, price_of
 from intermodel.writer.values import Brief, Role
 
 DAY_S = 24 * 3600
@@ -48,18 +48,24 @@ class Door:
         return {name: min(found) for name, found in routes.items() if found} | known
 
     async def enter(self, name: str, dollars: Decimal | None, spent: Decimal) -> str:
-        return await self._asked(lambda node: self._enter(node, name, dollars, spent))
+        """Cancelled, it ends when the node has answered: what it makes until then, `leave` must find."""
+        asked = asyncio.ensure_future(self._asked(lambda node: self._enter(node, name, dollars, spent)))
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            await asyncio.wait({asked})
+            raise
 
     def _enter(self, node: Node, name: str, dollars: Decimal | None, spent: Decimal) -> str:
         try:
-            _end_tokens(node, _token_of(name))  # of a process that was killed
-            budget = named("budgets", _budget_of(name))
+            _end_tokens(node, token_name(name))  # of a process that was killed
+            budget = named("budgets", budget_name(name))
             if dollars is None:
                 with contextlib.suppress(NotFound):
                     node.delete(budget)
             else:
-                _limit(node, budget, _token_of(name), dollars, spent)
-            made = node.post("/tokens", {"name": _token_of(name), "expires_in": DAY_S})
+                _limit(node, budget, token_name(name), dollars, spent)
+            made = node.post("/tokens", {"name": token_name(name), "expires_in": DAY_S})
         except Refused as error:
             raise Refused(
                 f"The writer makes a token and a budget of its own, and yours may not: {error.message}",
@@ -70,15 +76,15 @@ class Door:
 
     async def leave(self, name: str, *, finished: bool) -> None:
         def work(node: Node) -> None:
-            _end_tokens(node, _token_of(name))
+            _end_tokens(node, token_name(name), forget=finished)
             if finished:
                 with contextlib.suppress(NotFound):
-                    node.delete(named("budgets", _budget_of(name)))
+                    node.delete(named("budgets", budget_name(name)))
 
         await self._asked(work)
 
     async def receipts(self, name: str) -> list[Billed]:
-        return await self._asked(lambda node: _billed(node, _token_of(name)))
+        return await self._asked(lambda node: _billed(node, token_name(name)))
 
     async def cost(self, receipt: str) -> int | None:
         def own() -> Any:
@@ -113,15 +119,20 @@ class Door:
         return await self._asked(lambda node: _prices(node, list(models)))
 
     async def first_model(self) -> str:
-        """What is written with where nothing is said: the first route, else deployment, else model of this machine."""
+        """What is written with where nothing is said: the first route, or the only model that there is.
+
+        Raises `NotFound` where there is none, and `Invalid` among several: which of them to pay, a person must say.
+        """
         listed = (await self._asked(lambda node: node.ask("GET", "/v1/models"))).body["data"]
-        kinds = ("route", "deployment", "local")
-        ranked = sorted(listed, key=lambda one: kinds.index((one.get("intermodel") or {}).get("kind", "local")))
-        if not ranked:
+        if not listed:
             raise NotFound(
                 "The node has no model.", hint="intermodel deployments set NAME base_url=... model=... declares one."
             )
-        return str(ranked[0]["id"])
+        routes = [one["id"] for one in listed if (one.get("intermodel") or {}).get("kind") == "route"]
+        if routes or len(listed) == 1:
+            return str(routes[0] if routes else listed[0]["id"])
+        names = ", ".join(str(one["id"]) for one in listed[:8])
+        raise Invalid("Which model is to write?", hint=f"--model is one of {names}{' ...' if listed[8:] else ''}.")
 
     async def _asked(self, work: Callable[[Node], T]) -> T:
         def ask() -> T:
@@ -131,18 +142,11 @@ class Door:
         return await asyncio.to_thread(ask)
 
 
-def _token_of(name: str) -> str:
-    return f"writer {name}"
-
-
-def _budget_of(name: str) -> str:
-    return f"writer-{name}"
-
-
-def _end_tokens(node: Node, name: str) -> None:
+def _end_tokens(node: Node, name: str, *, forget: bool = False) -> None:
+    """`forget`: those of earlier starts too. Until a run is over they stay listed: they lead to its receipts."""
     for one in node.get("/tokens", limit=10_000)["data"]:
-        if one["name"] == name and one["state"] == "valid":
-            node.delete(f"/tokens/{one['id']}")
+        if one["name"] == name and (forget or one["state"] == "valid"):
+            node.delete(f"/tokens/{one['id']}{'?forget=true' if forget else ''}")
 
 
 def _billed(node: Node, name: str) -> list[Billed]:
@@ -183,17 +187,7 @@ def _prices(node: Node, models: list[str]) -> dict[str, Price | None]:
     for model in models:
         told = node.post("/explain", {"model": model})["candidates"]
         names = [one["address"] for one in told if one["fit"]] or [one["address"] for one in told]
-        prices = [_price(declared[name]) if name in declared else FREE for name in names]
-        known = [price for price in prices if price is not None]
-        ends = (min, max)
-        found[model] = (
-            Price(
-                (ends[0](p.input[0] for p in known), ends[1](p.input[1] for p in known)),
-                (ends[0](p.output[0] for p in known), ends[1](p.output[1] for p in known)),
-            )
-            if known and len(known) == len(prices)
-            else None
-        )
+        found[model] = price_of([_price(declared[name]) if name in declared else FREE for name in names])
     return found
 
 

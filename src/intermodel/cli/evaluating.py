@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from dataclasses import replace
 from decimal import Decimal
@@ -12,9 +13,8 @@ import orjson
 import typer
 
 from intermodel.cli.door import Door
-from intermodel.cli.output import cell, err, out, print_json
-from intermodel.cli.playing import interruptible, played
-from intermodel.cli.progress import show_estimate
+from intermodel.cli.output import cell, err, out, plain, print_json
+from intermodel.cli.playing import agree, interruptible, played, program, searchable
 from intermodel.core import Invalid
 from intermodel.writer.compared import picture, table
 from intermodel.writer.estimate import Estimate, Span, check_budget, estimate
@@ -24,9 +24,16 @@ from intermodel.writer.values import Brief
 REPORT, TABLE, PICTURE = "evaluation.json", "evaluation.md", "evaluation.svg"
 
 
-def evaluate(door: Door, brief: Brief, folder: Path, *, yes: bool, as_json: bool) -> None:
-    """Write on every topic, each with the budget of the brief, in a folder of its own; go on where it was."""
-    told = topics()
+def evaluate(
+    door: Door, brief: Brief, folder: Path, *, file: Path | None = None, yes: bool = False, as_json: bool = False
+) -> None:
+    """Write on every topic (those in `file`, else those that ship), each with the budget of the brief, in a folder of
+    its own; go on where it was."""
+    told = topics(file)
+    for topic in told:
+        if topic.id in ("", "..") or Path(topic.id).name != topic.id or not topic.id.isprintable():
+            raise Invalid(f"{topic.id[:100]!a} is no id of a topic: it names a folder.", hint="Write licence-terms.")
+    searchable(door.settings.writer, brief.search)
     _agree(door, brief, len(told), yes=yes or folder.exists())
 
     async def write_one(topic: Topic) -> Run:
@@ -35,18 +42,22 @@ def evaluate(door: Door, brief: Brief, folder: Path, *, yes: bool, as_json: bool
         await played(door, replace(brief, topic=topic.topic), place, quiet=as_json)
         return await asyncio.to_thread(run_of, topic, place)
 
-    report = interruptible(
-        evaluate_all(write_one, told), f"intermodel write --evaluate --model {brief.model} --out {folder}"
-    )
+    again = shlex.join([program(), *sys.argv[1:]])
+    report = interruptible(evaluate_all(write_one, told, lambda topic: run_of(topic, folder / topic.id)), again)
     _keep(report, folder)
     if as_json:
         print_json(report.document() | {"folder": str(folder)})
         return
-    out.print(table(report), markup=False, soft_wrap=True)
-    for name in (TABLE, PICTURE, REPORT):
-        out.print(cell(folder / name), soft_wrap=True)
+    show(report, folder)
     if report.unfinished:
         raise typer.Exit(1)
+
+
+def show(report: Report, folder: Path) -> None:
+    """The table, and where the files are."""
+    out.print(plain(table(report), keep="\n"), markup=False, soft_wrap=True)
+    for name in (TABLE, PICTURE, REPORT):
+        out.print(cell(folder / name), soft_wrap=True)
 
 
 def _agree(door: Door, brief: Brief, count: int, *, yes: bool) -> None:
@@ -56,10 +67,7 @@ def _agree(door: Door, brief: Brief, count: int, *, yes: bool) -> None:
     read, made = _times(one.input, count), _times(one.output, count)
     every = Estimate(_times(one.calls, count), read, made, dollars, one.unpriced)
     err.print(f"{count} topics, each with a budget of its own.")
-    show_estimate(every, f"{Decimal(brief.dollars) * count:f}" if brief.dollars else "")
-    if not yes and sys.stdin.isatty() and not typer.confirm("Begin?", err=True):
-        err.print("Nothing was begun.")
-        raise typer.Exit(1)
+    agree(every, f"{Decimal(brief.dollars) * count:f}" if brief.dollars else "", yes=yes)
 
 
 def _times(span: Span, count: int) -> Span:
@@ -72,6 +80,7 @@ def _keep(report: Report, folder: Path) -> None:
         PICTURE: picture(report).encode(),
     }  # fmt: skip
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
             (folder / name).write_bytes(data)
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intermodel.cli.output import cell, err, out, plain
+from intermodel.core import Invalid
 from intermodel.writer import export
 from intermodel.writer.check import unverified
 from intermodel.writer.estimate import Estimate
@@ -54,14 +55,18 @@ class Progress:
             finally:
                 task.cancel()
                 await asyncio.wait({task})
-                await asyncio.to_thread(self._read)
+                await asyncio.to_thread(self._look)
 
     async def _follow(self, live: Live | None) -> None:
         while True:
-            await asyncio.to_thread(self._read)
+            await asyncio.to_thread(self._look)
             if live is not None:
                 live.update(self._line())
             await asyncio.sleep(LOOK_S)
+
+    def _look(self) -> None:
+        with contextlib.suppress(Invalid):  # the run itself says what is wrong with its journal
+            self._read()
 
     def _read(self) -> None:
         if not (self._folder / FILE).is_file():
@@ -97,6 +102,8 @@ class Progress:
         elif one.kind == "round":
             self._round = f"round {data['round']}: {data['score']:g}"
             self._say("[bold]●[/]", f"round {data['round']}", f"score {data['score']:g}, {data['problems']} problems")
+        elif one.kind == "edited":
+            self._say("[yellow]![/]", "the post was changed by hand", f"what it was is kept as {data['file']}")
         elif one.kind in ("search", "page") and data["why"]:
             self._say("[yellow]![/]", f"{one.kind}: {cut(data['what'], 80)}", cut(data["why"], 160))
 
@@ -136,9 +143,13 @@ def _span(ends: tuple[int, int]) -> str:
     return f"{ends[0]:,} to {ends[1]:,}"
 
 
-def show_end(folder: Path, state: RunState, article: Article | None) -> None:
-    """How it ended: scores, what is not verified, what it cost, where the files are."""
-    _show_standing(folder, state)
+def show_end(
+    folder: Path, state: RunState, article: Article | None, again: Callable[..., str], *, failed: bool = False
+) -> None:
+    """How it ended: scores, what is not verified, what it cost, where the files are. `again` makes the command that
+    goes on with it; `failed`: why is told elsewhere."""
+    if not failed:
+        _show_standing(state, again)
     if state.rounds:
         out.print(_chart(state.rounds, float(state.brief["accept"])))
     if article is not None:
@@ -153,17 +164,19 @@ def show_end(folder: Path, state: RunState, article: Article | None) -> None:
             out.print(cell(folder / name), soft_wrap=True)
 
 
-def _show_standing(folder: Path, state: RunState) -> None:
+def _show_standing(state: RunState, again: Callable[..., str]) -> None:
     words = {
         "accepted": "The critic accepts it.", "stuck": "Two rounds brought no gain; this is the best draft.",
         "rounds": "All rounds are over; this is the best draft.", "reader": "You took it.",
-        "budget": "The budget is spent; this is the best draft until then. Go on with --resume DIR --budget MORE.",
+        "budget": "The budget is spent; this is the best draft until then.",
     }  # fmt: skip
     if state.standing == "waiting":
-        said = f"It waits for you: intermodel write --resume {folder} --accept-draft | --revise NOTE | --stop"
+        said = f"It waits for you. Say --accept-draft, --revise NOTE or --stop: {again('--accept-draft')}"
     else:
         said = " ".join(filter(None, (words.get(state.ending, ""), state.why)))
-    out.print(cell(said, "bold"), soft_wrap=True)
+        if state.ending == "budget":
+            said += f"\nGo on with: {again('--budget', 'MORE')}"
+    out.print(Text(plain(said, keep="\n"), "bold"), soft_wrap=True)
 
 
 def _unverified(article: Article) -> Sequence[Gap]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from intermodel.cli.output import Json, out, print_json
+from intermodel.cli.output import Json, out, plain, print_json
 from intermodel.core import Invalid
 from intermodel.ledger import PublicKey, Verifier
 from intermodel.ledger import verify as check
-from intermodel.ledger.bundle import LARGEST
+from intermodel.ledger.bundle import LARGEST, Check, Report
 
 _MARK = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
 _PEM_BYTES = 10_000
@@ -36,6 +39,8 @@ def verify(
 ) -> None:
     """Check signatures, statements, inclusion, consistency and keys of a bundle, and say what was checked.
 
+    A file beside the bundle that has the name of what was signed must still be what was signed.
+
     Exit code 0 only if everything holds and a key that you named vouches for it; else 1. Where you got the key is what
     your trust rests on: `intermodel ledger keys` shows it on the node itself.
 
@@ -53,6 +58,7 @@ def verify(
         [Verifier.parse(w) for w in witness or ()],
         ledger=only if isinstance(only, PublicKey) else None,
     )
+    report = replace(report, checks=(*report.checks, *_beside(report, bundle.parent)))
     if as_json:
         print_json(report.document())
     else:
@@ -68,6 +74,24 @@ def verify(
         )
     if not report.good:
         raise typer.Exit(1)
+
+
+def _beside(report: Report, folder: Path) -> Iterator[Check]:
+    """What each entry is about, and whether a file of that name beside the bundle is still what was signed."""
+    for entry in report.entries:
+        for subject in entry.statement.subjects if entry.statement else ():
+            name, what = subject.name, f"entry {entry.index}: subject"
+            yield Check(what, True, f"{plain(name)}, {subject.digest}")
+            file = folder / name
+            if not name or Path(name).name != name or "\0" in name or not file.is_file():
+                continue
+            try:
+                with file.open("rb") as opened:
+                    same = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}" == subject.digest
+            except OSError as error:
+                yield Check(what, None, f"{plain(name)} beside it cannot be read: {error.strerror}")
+                continue
+            yield Check(what, same, f"{plain(name)} beside it is {'the' if same else 'NOT the'} one that was signed")
 
 
 def _key(text: str) -> PublicKey | Verifier:

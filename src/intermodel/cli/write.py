@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
-import sys
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,13 +24,15 @@ from intermodel.cli.output import (
     print_json,
     read_settings,
 )
-from intermodel.cli.playing import interruptible, played
-from intermodel.cli.progress import show_end, show_estimate
-from intermodel.core import IntermodelError, Invalid, NotFound, Unavailable
+from intermodel.cli.playing import Way, agree, interruptible, played, searchable
+from intermodel.cli.progress import show_end
+from intermodel.core import IntermodelError, Invalid, NotFound, OverBudget
 from intermodel.settings import Settings
 from intermodel.writer import export, reader
 from intermodel.writer.estimate import check_budget, estimate
 from intermodel.writer.journal import FILE, Journal
+from intermodel.writer.keeping import check_free
+from intermodel.writer.runs import check_installed
 from intermodel.writer.state import state_of
 from intermodel.writer.topic import check_topic
 from intermodel.writer.values import MOST_ROUNDS, Brief, Role
@@ -49,7 +50,7 @@ def write(
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run in this folder.", show_default=False)] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Address or route.", show_default="the first that is declared")
+        str | None, typer.Option("--model", "-m", help="Address or route.", show_default="the first route")
     ] = None,
     researcher_model: OfRole = None,
     planner_model: OfRole = None,
@@ -85,6 +86,9 @@ def write(
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Write on the topics that ship, and measure whether the rounds help.")
     ] = False,
+    topics: Annotated[
+        Path | None, typer.Option(help="With --evaluate: topics of your own, in this file.", show_default=False)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Begin without asking.")] = False,
     data: Data = None,
     config: Config = None,
@@ -95,6 +99,9 @@ def write(
 
     The folder holds the post (Markdown, HTML), everything about it (JSON), a signed statement of how it came to be, and
     a journal from which a run that was stopped or killed goes on without asking anything twice.
+
+    Before it begins it says what that may take, and asks; without a terminal it needs --yes. A run that costs nothing
+    begins without either.
 
     Examples:
 
@@ -112,23 +119,32 @@ def write(
     }  # fmt: skip
     given = _Given(model, models, rounds, accept, words, search, budget, pause)
     wishes = _Wishes(accept_draft, revise, stop, plan)
+    if evaluate and (topic is not None or resume is not None or show_plan or wishes.said):
+        raise Invalid(
+            "--evaluate writes on topics that are known, from the beginning to the end.",
+            hint="Leave out the topic and what is said of a single run; --topics FILE has topics of your own.",
+        )
+    if topics is not None and not evaluate:
+        raise Invalid("--topics is for --evaluate.", hint="A single topic is an argument of its own.")
     if show_plan:
         print_json(reader.plan_of(_folder(resume or to)).model_dump())
         return
     settings = read_settings(data, config)
-    _needs_extra()
+    check_installed()
     door = Door(settings, url)
     if evaluate:
         from intermodel.cli.evaluating import evaluate as evaluate_all
 
-        evaluate_all(door, given.brief("", None, door, settings), _folder(to), yes=yes, as_json=as_json)
+        evaluate_all(door, given.brief("", None, door, settings), _folder(to), file=topics, yes=yes, as_json=as_json)
         return
     folder, before = _begun(topic, to, resume)
     wishes.tell(folder)
     brief = given.brief(topic, before, door, settings)
+    searchable(settings.writer, brief.search)
     if before is None:
         _agree(door, brief, yes=yes)
-    _end(_play(door, brief, folder, quiet=as_json), folder, as_json=as_json)
+    way = Way(data, config, url)
+    _end(_play(door, brief, folder, way, quiet=as_json), folder, way, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,32 +182,45 @@ class _Wishes:
     stop: bool
     plan: Path | None
 
+    @property
+    def said(self) -> int:
+        """How many."""
+        return sum([self.accept, self.revise is not None, self.stop, self.plan is not None])
+
     def tell(self, folder: Path) -> None:
-        said = [self.accept, self.revise is not None, self.stop, self.plan is not None]
-        if sum(said) > 1:
+        if self.said > 1:
             raise Invalid("Say one thing: --accept-draft, --revise, --stop or --plan.")
         if self.plan is not None:
             reader.edit_plan(folder, _read(self.plan))
         elif self.revise is not None:
+            if not self.revise.strip():
+                raise Invalid(
+                    "The note is empty.", hint='Say what to change: --revise "Shorter, and say what it costs."'
+                )
             reader.choose(folder, "revise", self.revise)
         elif self.accept or self.stop:
             reader.choose(folder, "accept" if self.accept else "stop")
 
 
-def _play(door: Door, brief: Brief, folder: Path, *, quiet: bool) -> IntermodelError | None:
+def _play(door: Door, brief: Brief, folder: Path, way: Way, *, quiet: bool) -> IntermodelError | None:
     """Start a run or go on with it; what kept it from its end. Exits where it was interrupted."""
 
     async def work() -> IntermodelError | None:
         try:
             await played(door, brief, folder, quiet=quiet)
+        except OverBudget as error:  # its hint is for who makes a single call
+            hint = f"Give it more, and go on with: {way.again(folder, '--budget', 'MORE')}"
+            if error.code == "unpriced_model":
+                return error
+            return OverBudget(error.message, hint=hint, code=error.code)
         except IntermodelError as error:
             return error
         return None
 
-    return interruptible(work(), f"intermodel write --resume {folder}")
+    return interruptible(work(), way.again(folder))
 
 
-def _end(error: IntermodelError | None, folder: Path, *, as_json: bool) -> None:
+def _end(error: IntermodelError | None, folder: Path, way: Way, *, as_json: bool) -> None:
     """Say how a run ended; exit with what its error comes to."""
     try:
         state = state_of(folder)
@@ -203,7 +232,8 @@ def _end(error: IntermodelError | None, folder: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(state.document() | {"folder": str(folder), "error": _told(error)})
     else:
-        show_end(folder, state, _article(folder))
+        again = functools.partial(way.again, folder)
+        show_end(folder, state, _article(folder), again, failed=error is not None)
         if error is not None:
             fail(error, as_json=False)
     if error is not None or state.standing == "failed":
@@ -227,10 +257,7 @@ def _agree(door: Door, brief: Brief, *, yes: bool) -> None:
     check_budget(brief, told)
     named = ", ".join(dict.fromkeys(brief.model_of(role) for role in Role))
     err.print(cell(f"'{brief.topic[:100]}', by {named}."), soft_wrap=True)
-    show_estimate(told, brief.dollars)
-    if not yes and sys.stdin.isatty() and not typer.confirm("Begin?", err=True):
-        err.print("Nothing was begun.")
-        raise typer.Exit(1)
+    agree(told, brief.dollars, yes=yes)
 
 
 def _begun(topic: str | None, to: Path | None, resume: Path | None) -> tuple[Path, Brief | None]:
@@ -241,6 +268,7 @@ def _begun(topic: str | None, to: Path | None, resume: Path | None) -> tuple[Pat
     if resume is None:
         clean = check_topic(topic or "")
         if not (folder / FILE).exists():
+            check_free(folder)
             return folder, None
     journal = Journal.there(folder)
     try:
@@ -258,17 +286,6 @@ def _folder(folder: Path | None) -> Path:
     if folder is None:
         raise Invalid("Where to?", hint="--out DIR for a new run, --resume DIR for one that there is.")
     return folder
-
-
-def _needs_extra() -> None:
-    """Raises `Unavailable` where what the agents need is not installed."""
-    missing = next((one for one in ("pydantic_ai", "openai", "markdown_it", "trafilatura") if not find_spec(one)), None)
-    if missing is not None:
-        raise Unavailable(
-            f"The writer is not installed: '{missing}' is missing.",
-            hint="make writer, in the source folder; else pip install 'intermodel[writer]'.",
-            code="not_installed",
-        )
 
 
 def _dollars(text: str) -> str:

@@ -82,7 +82,10 @@ class Refused(IntermodelError):
 
 
 class OverBudget(IntermodelError):
+    """`FEWER` is the advice for who makes a single call; who makes many leaves it out."""
+
     code = "over_budget"
+    FEWER = "A call that may make fewer tokens (max_tokens) sets aside less."
 
 
 class Limited(IntermodelError):

@@ -72,7 +72,8 @@ def search_key(account: SearchAccount, name: str, environ: Mapping[str, str] | N
     elif account.key_keyring:
         key = _keyring(account.key_keyring, whose)
     else:
-        key = _variable(account.key_env, whose, os.environ if environ is None else environ)
+        then = "and try again; runs of the node's page have the node's variables, so it must be started with it"
+        key = _variable(account.key_env, whose, os.environ if environ is None else environ, then)
     if not key.strip():
         raise Invalid(f"The key of {whose} is empty.", hint="Write it there.", code="key_missing")
     return _one_line(key, whose)
@@ -107,11 +108,11 @@ def ledger_passphrase(ledger: Ledger, environ: Mapping[str, str] | None = None) 
     return given
 
 
-def _variable(variable: str, whose: str, environ: Mapping[str, str]) -> str:
+def _variable(variable: str, whose: str, environ: Mapping[str, str], then: str = "and start the node again") -> str:
     if not environ.get(variable):
         raise Invalid(
             f"{_first(whose)} takes its key from the variable {variable}, which is not set.",
-            hint=f"export {variable}=... and start the node again.",
+            hint=f"export {variable}=... {then}.",
             code="key_missing",
         )
     return environ[variable]

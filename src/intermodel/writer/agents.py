@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import httpx2
 from openai import AsyncOpenAI
-from pydantic_ai.exceptions import AgentRunError, UnexpectedModelBehavior
+from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from intermodel.core import IntermodelError, Invalid, Upstream
+from intermodel.core import IntermodelError, Invalid, OverBudget, Upstream
 from intermodel.writer.calls import Once, Step, own_error
-from intermodel.writer.journal import Called, Journal, key_of
+from intermodel.writer.journal import BAD, Called, Journal, key_of
 from intermodel.writer.roles import TRIES, agent, prompt, tokens_wanted
 from intermodel.writer.text import Part, Room, cut, fitted
 from intermodel.writer.values import Brief, Role
@@ -79,25 +79,17 @@ class Agents:
         key = key_of("unusable", role, self.brief.model_of(role), question)
         if not needed and (before := self._journal.looked(key)) is not None:
             raise Unusable(Upstream(before["why"], hint=before["hint"], code="unusable_answer"))
-        try:
-            return await self._ask(role, name, number, question, output)
-        except Unusable as failed:
-            if not needed:
-                self._journal.keep_look(key, "unusable", {"why": failed.error.message, "hint": failed.error.hint})
-            raise
+        return await self._ask(role, name, number, question, output, "" if needed else key)
 
-    async def _ask(self, role: Role, name: str, number: int, question: str, output: type[T]) -> T:
+    async def _ask(self, role: Role, name: str, number: int, question: str, output: type[T], for_good: str) -> T:
         wanted, room = tokens_wanted(role, self.brief), self.room(role)
         model = OpenAIChatModel(self.brief.model_of(role), provider=self._provider)
-        step = self._once.step = Step(role, name)
+        step = self._once.step = Step(role, name, number)
         self._journal.tell("step", role=role, step=name, round=number, state="started")
         try:
             answer = await agent(role, model, output, room, wanted).run(question)
-        except (AgentRunError, IntermodelError) as error:
-            ours = self._failed(step, number, error)
-            if isinstance(error, UnexpectedModelBehavior) or isinstance(ours, Invalid):
-                raise Unusable(ours) from error
-            raise ours from error
+        except Exception as error:  # also what the libraries make of an answer that they did not foresee
+            raise self._failed(step, error, for_good) from error
         state = "done" if step.made else "replayed"
         self._journal.tell(
             "step", role=role, step=name, round=number, state=state, input=step.input, output=step.output
@@ -105,15 +97,20 @@ class Agents:
         found: T = answer.output
         return found
 
-    def _failed(self, step: Step, number: int, error: Exception) -> IntermodelError:
-        ours = None if isinstance(error, UnexpectedModelBehavior) else own_error(error)
+    def _failed(self, step: Step, error: Exception, for_good: str) -> Exception:
+        """What to raise. Answers of which nothing came are void."""
+        by_model = isinstance(error, UnexpectedModelBehavior)
+        ours = step.error or (None if by_model else own_error(error))
+        alone = step.error is None and (by_model or (isinstance(ours, Invalid) and ours.code != BAD))
+        keys = [] if ours else step.keys
         if ours is None:
-            self._journal.void(step.keys)
-            model = self.brief.model_of(Role(step.role))
+            model, tries = self.brief.model_of(Role(step.role)), f" in {TRIES} tries" if by_model else ""
             ours = Upstream(
-                f"'{model}' gave no usable answer to the {step.role} in {TRIES} tries: {cut(str(error), 300)}",
+                f"'{model}' gave no usable answer to the {step.role}{tries or f': {cut(str(error), 300)}'}.",
                 hint="Give this role another model.",
                 code="unusable_answer",
             )
-        self._journal.tell("step", role=step.role, step=step.name, round=number, state="failed", why=str(ours))
-        return ours
+        self._journal.void(keys, for_good if alone else "", {"why": ours.message, "hint": ours.hint})
+        why = "The budget does not reach." if isinstance(ours, OverBudget) else str(ours)  # the run says by how much
+        self._journal.tell("step", role=step.role, step=step.name, round=step.round, state="failed", why=why)
+        return Unusable(ours) if alone else ours

@@ -38,10 +38,13 @@ class Step:
 
     role: str
     name: str
+    round: int
     keys: list[str] = field(default_factory=list)
     made: int = 0
     input: int = 0
     output: int = 0
+    error: IntermodelError | None = None
+    """Why an answer could not be kept, or not be used; the client above is not to ask once more for that."""
 
 
 class Once(httpx2.AsyncBaseTransport):
@@ -67,21 +70,28 @@ class Once(httpx2.AsyncBaseTransport):
             answer = await self._wrapped.handle_async_request(request)
             if answer.status_code != 200:
                 return answer
-            known = await self._keep(answer, step, key, orjson.loads(body)["model"])
+            try:
+                known = await self._keep(answer, step, key, orjson.loads(body)["model"])
+            except IntermodelError as error:
+                step.error = error
+                return httpx2.Response(500, headers={"x-should-retry": "false"}, request=request)
         step.keys.append(key)
         step.input += known.input
         step.output += known.output
         return httpx2.Response(200, content=known.answer, headers={"content-type": "application/json"}, request=request)
 
     async def _keep(self, answer: httpx2.Response, step: Step, key: str, model: str) -> Called:
+        """The answer, on disk. One that nobody could use is kept as void: it was paid for, and is asked for anew."""
         data = await answer.aread()
-        if len(data) > MOST_ANSWER:
-            raise Upstream(f"'{model}' answered with more than {MOST_ANSWER} bytes.")
-        receipt = answer.headers.get("x-intermodel-receipt", "")
-        call = Called(step.role, step.name, model, data, receipt, *_usage(data))
+        wrong = f"more than {MOST_ANSWER} bytes" if len(data) > MOST_ANSWER else _wrong(data)
+        receipt, usage = answer.headers.get("x-intermodel-receipt", ""), _usage(data)
+        kept = data[:MOST_ANSWER] if wrong else data
+        call = Called(step.role, step.name, model, kept, receipt, *usage, round=step.round, void=bool(wrong))
         self._journal.keep_call(key, call)
         step.made += 1
         self._after(call)
+        if wrong:
+            raise Upstream(f"'{model}' answered with {wrong}.", hint="Resume the run, or give the role another model.")
         return call
 
     async def aclose(self) -> None:
@@ -112,11 +122,22 @@ def error_of(status: int, body: bytes) -> IntermodelError:
     kind = _ERRORS.get(code) or {
         400: Invalid, 401: Unauthenticated, 402: OverBudget, 403: Refused, 404: NotFound, 503: Unavailable,
     }.get(status, Upstream)  # fmt: skip
-    return kind(message, hint=hint, code=code or None)
+    return kind(message.replace(f" {OverBudget.FEWER}", ""), hint=hint, code=code or None)
 
 
 def _canonical(body: bytes) -> bytes:
     return orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+
+
+def _wrong(data: bytes) -> str:
+    """What is there instead of an answer; "" where there is one."""
+    try:
+        choices = orjson.loads(data)["choices"]
+        return "" if isinstance(choices[0]["message"], dict) else "a choice without a message"
+    except IndexError:
+        return "no choice"
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return "nothing that can be read"
 
 
 def _usage(data: bytes) -> tuple[int, int]:

@@ -6,12 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from intermodel.writer.text import CITED, HEADING, cited, folded, numbers, sentences, words
+from intermodel.writer.text import CITED, HEADING, cited, folded, numbers, sentences, without_blocks, words
 from intermodel.writer.values import Gap, Notes, Problem, Scores
 
-REPEATED = 8
-"""So many words in a row, twice, are a repetition."""
-QUOTATION = re.compile('["\u201c\u201e\u00ab]([^"\u201c\u201d\u00ab\u00bb]{1,400})["\u201d\u201c\u00bb]')
+REPEATED, _LONG = 8, 20
+"""So many words in a row, of so many letters, twice, are a repetition."""
+_MARKS = "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f"
+QUOTATION = re.compile(
+    r'(?:(?<![0-9A-Za-z])"(?=\S)|[\u201c\u201e\u00ab\u00bb\u300c\u300e])'
+    rf'([^"{_MARKS}]{{1,400}})'
+    r'(?:(?<=\S)"(?![0-9A-Za-z])|[\u201d\u201c\u00bb\u00ab\u300d\u300f])'
+)
+"""Words between marks, French or German ones too. Those after a number are inches."""
 _MUST, _SHOULD = 1.0, 0.25
 """What a problem that code found takes from the score."""
 
@@ -19,7 +25,8 @@ _MUST, _SHOULD = 1.0, 0.25
 def check(draft: str, notes: Notes, length: int) -> tuple[Problem, ...]:
     """Citations that lead nowhere, numbers and quotations that the cited source does not hold, statements without a
     source, repetition, wrong length (`length` is what was asked for, in words)."""
-    found = [*_citations(draft, notes), *_statements(draft, notes), *_form(draft, length)]
+    text = without_blocks(draft)
+    found = [*_citations(text, notes), *_statements(text, notes), *_form(text, length)]
     return tuple(found)
 
 
@@ -74,10 +81,11 @@ def _form(draft: str, length: int) -> list[Problem]:
 
 
 def repeated(text: str) -> str:
-    """The first eight words in a row that stand in a text twice; "" where there are none."""
+    """The first eight words in a row that stand in a text twice; "" where there are none. Eight letters of Chinese, of
+    which each counts as a word, are too few."""
     said = words(text)
     rows = Counter(tuple(said[i : i + REPEATED]) for i in range(len(said) - REPEATED + 1))
-    return next((" ".join(row) for row, count in rows.items() if count > 1), "")
+    return next((" ".join(row) for row, count in rows.items() if count > 1 and sum(map(len, row)) >= _LONG), "")
 
 
 def score_of(scores: Scores | None, problems: Sequence[Problem]) -> float:
@@ -92,7 +100,7 @@ def score_of(scores: Scores | None, problems: Sequence[Problem]) -> float:
 def unverified(draft: str, problems: Sequence[Problem]) -> tuple[Gap, ...]:
     """Statements of a draft for which no source stands, each once, with the reason."""
     found = {problem.quote: problem.why for problem in problems if problem.quote and problem.severity == "must"}
-    for paragraph in _paragraphs(draft):
+    for paragraph in _paragraphs(without_blocks(draft)):
         for sentence in sentences(paragraph):
             if not cited(sentence) and len(words(sentence)) > 5 and not sentence.endswith("?"):
                 found.setdefault(sentence, "No source is cited for it.")

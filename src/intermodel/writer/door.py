@@ -8,6 +8,16 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 
+def token_name(name: str) -> str:
+    """What the tokens of a run are called."""
+    return f"writer {name}"
+
+
+def budget_name(name: str) -> str:
+    """What its budget is called."""
+    return f"writer-{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Billed:
     """A call as the node has it."""
@@ -36,7 +46,8 @@ class NodeDoor(Protocol):
         ...
 
     async def leave(self, name: str, *, finished: bool) -> None:
-        """End the token; `finished`: the budget too. What was spent under its name stays spent."""
+        """End the token; `finished`: the budget too, and nothing lists either of them any more. What was spent under
+        its name stays spent."""
         ...
 
     async def receipts(self, name: str) -> Sequence[Billed]:

@@ -5,9 +5,9 @@ These are estimates: what cannot be read is asked for again, and a model may say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from intermodel.core import OverBudget
 from intermodel.writer.values import MOST_ROUNDS, Brief, Role
@@ -26,6 +26,18 @@ class Price:
 
     input: tuple[Decimal, Decimal]
     output: tuple[Decimal, Decimal]
+
+
+def price_of(candidates: Sequence[Price | None]) -> Price | None:
+    """Of all that may answer; None where nobody may, or one of them has no known price."""
+    known = [price for price in candidates if price is not None]
+    if not known or len(known) < len(candidates):
+        return None
+    read, made = [price.input for price in known], [price.output for price in known]
+    return Price(
+        (min(low for low, _ in read), max(high for _, high in read)),
+        (min(low for low, _ in made), max(high for _, high in made)),
+    )
 
 
 FREE = Price((Decimal(0), Decimal(0)), (Decimal(0), Decimal(0)))
@@ -72,7 +84,8 @@ def estimate(brief: Brief, prices: Mapping[str, Price | None]) -> Estimate:
 
 
 def check_budget(brief: Brief, told: Estimate) -> None:
-    """Raises `OverBudget` where a ceiling is wanted that nobody can keep: the node refuses what it cannot price."""
+    """Raises `OverBudget` where a ceiling is wanted that nobody can keep, for the node refuses what it cannot price;
+    and where one is wanted that even the best case would break."""
     if brief.dollars and told.unpriced:
         named = ", ".join(f"'{model}'" for model in told.unpriced)
         raise OverBudget(
@@ -80,6 +93,14 @@ def check_budget(brief: Brief, told: Estimate) -> None:
             hint=f"Say its price (intermodel deployments set {told.unpriced[0]} price.input=... price.output=..., in "
             "dollars for a million tokens), or write without a ceiling: --budget none.",
             code="unpriced_model",
+        )
+    if brief.dollars and told.dollars and Decimal(brief.dollars) < told.dollars[0]:
+        low, high = (f"${end:.2f}" if end >= 1 else f"${end:.3g}" for end in told.dollars)
+        raise OverBudget(
+            f"A budget of ${brief.dollars} does not reach a draft: it takes {low} at the least, and up to {high}.",
+            hint=f"Give it more: --budget {told.dollars[1].quantize(Decimal('0.01'), ROUND_UP)}, a cheaper model, or "
+            "fewer words and rounds.",
+            code="budget_too_small",
         )
 
 

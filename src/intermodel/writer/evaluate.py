@@ -14,11 +14,12 @@ bootstrap over topics (percentiles, 10,000 times, a fixed seed); the difference 
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
@@ -28,11 +29,11 @@ import numpy as np
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from intermodel.core import IntermodelError, Invalid, OverBudget, Refused, Unauthenticated, Unavailable
+from intermodel.core import IntermodelError, Invalid, NotFound, OverBudget, Refused, Unauthenticated, Unavailable
 from intermodel.writer.check import QUOTATION
 from intermodel.writer.export import read
 from intermodel.writer.journal import Called, Journal
-from intermodel.writer.text import CITED, cited, folded, numbers, sentences, words
+from intermodel.writer.text import CITED, cited, folded, numbers, sentences, without_blocks, words
 from intermodel.writer.values import Article, Notes, Role, Spent
 
 RESAMPLED = 10_000
@@ -114,7 +115,8 @@ class Citing:
 
 
 def citing(draft: str, notes: Notes, facts: Sequence[Fact]) -> Citing:
-    told = [(sentence, _holds(sentence, notes, facts)) for sentence in sentences(draft) if cited(sentence)]
+    said = [sentence for sentence in sentences(without_blocks(draft)) if cited(sentence)]
+    told = [(sentence, _holds(sentence, notes, facts)) for sentence in said]
     wrong = tuple(sentence for sentence, holds in told if holds is False)
     held = sum(holds is True for _, holds in told)
     return Citing(held + len(wrong), held, wrong, len(told) - held - len(wrong))
@@ -158,9 +160,8 @@ def run_of(topic: Topic, folder: Path) -> Run:
     """A run from its folder. Raises `NotFound`, `Invalid`."""
     article = read(folder)
     with closing(Journal.there(folder)) as journal:
-        rounds = {one.data["step"]: one.data["round"] for one in journal.told() if one.kind == "step"}
         calls = journal.calls()
-    first = [call for call in calls if _of_one_round(call.role, rounds.get(call.step, 0))]
+    first = [call for call in calls if _of_one_round(call.role, call.round)]
     return Run(topic, article, _spent(first), _spent(calls), "" if article else "It has no draft.", article is None)
 
 
@@ -177,11 +178,14 @@ def _spent(calls: Sequence[Called]) -> Spent:
     return Spent(len(calls), sum(call.input for call in calls), sum(call.output for call in calls), dollars)
 
 
-async def evaluate_all(write_one: Callable[[Topic], Awaitable[Run]], told: Sequence[Topic]) -> Report:
+async def evaluate_all(
+    write_one: Callable[[Topic], Awaitable[Run]], told: Sequence[Topic], kept: Callable[[Topic], Run] | None = None
+) -> Report:
     """Have each topic written, one after the other, and judge them. `write_one` goes on where it was, so this does too.
 
-    A topic that fails by itself counts, with nothing found. What every further one would meet ends it: the report is
-    then of what was reached, and says which topics are missing and why.
+    A topic that fails by itself counts, with nothing found, and with what it took, as `kept` has it: what there is of
+    its run (`run_of`). What every further one would meet ends it: the report is then of what was reached, and says
+    which topics are missing and why.
     """
     runs: list[Run] = []
     stopped = ""
@@ -195,8 +199,15 @@ async def evaluate_all(write_one: Callable[[Topic], Awaitable[Run]], told: Seque
             stopped = str(error)
             runs.append(Run(topic, None, why=stopped, unfinished=True))
         except IntermodelError as error:
-            runs.append(Run(topic, None, why=str(error)))
+            there = await asyncio.to_thread(_there, topic, kept)
+            runs.append(replace(there, article=None, why=str(error), unfinished=False))
     return evaluate(runs)
+
+
+def _there(topic: Topic, kept: Callable[[Topic], Run] | None) -> Run:
+    with suppress(NotFound, Invalid):  # it failed before it began
+        return kept(topic) if kept else Run(topic, None)
+    return Run(topic, None)
 
 
 # The report

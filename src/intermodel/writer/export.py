@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from importlib import resources
@@ -23,18 +24,20 @@ from pydantic import TypeAdapter, ValidationError
 
 from intermodel.core import Invalid, NotFound
 from intermodel.writer.check import unverified
+from intermodel.writer.plain import clean
 from intermodel.writer.state import ARTICLE
-from intermodel.writer.text import CITED, HEADING, cited
+from intermodel.writer.text import CITED, HEADING, cited, outside_code
 from intermodel.writer.values import Article, Brief, Gap, Plan, Role, Round, Source, Spent
 
 MARKDOWN, HTML, BUNDLE, SCORES = "article.md", "article.html", "article.bundle.json", "scores.svg"
 """The files of a run, beside `state.ARTICLE`."""
-PREDICATE = "article"
-"""The name of the ledger's predicate with which a post is signed."""
 _WEB = re.compile(r"https?://[^\s<>\"`\\]{1,2000}", re.IGNORECASE)
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)$")
+_BARE = re.compile(r"\b(?:(https?|ftp)(?=://)|(www)(?=\.))", re.IGNORECASE)
+"""The beginning of an address that many readers of Markdown make a link of by themselves (GFM, 6.9)."""
 _TOKEN = re.compile(r"\s+|[^\s\w]|\w+")
-_MANY = 6000
+_PIECE = re.compile(r"(?<=[.!?] )|(?<=\n)")
+_STEPS = 400_000_000
+"""How much comparing two drafts may cost; difflib takes up to n * m * min(n, m) steps for n and m things."""
 _Article = TypeAdapter(Article)
 
 
@@ -117,7 +120,7 @@ def read(folder: Path) -> Article | None:
 def title_of(draft: str, plan: Plan) -> str:
     """The draft's own, else the plan's."""
     heading = HEADING.search(draft)
-    return " ".join((heading[1] if heading else plan.title).split()).strip("# ") or "Untitled"
+    return " ".join(clean(heading[1] if heading else plan.title).split()).strip("# ") or "Untitled"
 
 
 def also_read(article: Article) -> list[Source]:
@@ -148,7 +151,7 @@ def markdown(article: Article, account: Account) -> str:
     sources = sources_of(article)
     parts = [
         _front(article, account),
-        _closed(_marked(inert(article.best.draft))),
+        _closed(_marked(inert(article.best.draft), [source.number for source in sources])),
         _section("Not verified", unverified(article.best.draft, article.best.verdict.problems)),
         _section("What was not found", not_found(article)),
         _listed("Also read", [_told(source) for source in also_read(article)]),
@@ -179,27 +182,38 @@ def not_found(article: Article) -> list[Gap]:
 
 
 def inert(text: str) -> str:
-    """Markdown of a model without what could act where it is read: HTML, links, pictures, footnotes of its own."""
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
-    text = re.sub(r"^( {0,3}\[[^\]\n]{1,200}\]):", r"\1\\:", text, flags=re.MULTILINE)  # a definition of a link
-    return text.replace("[^", "\\[^").replace("](", "]\\(").replace("![", "!\\[")
+    """Markdown of a model without what could act where it is read: HTML, links and their definitions, pictures,
+    footnotes of its own, addresses that a reader of Markdown would link by itself.
+
+    A block of code stays as it was written, as nothing acts in one; but for blocks inside lists and quotations, whose
+    end is told by their indentation, which not every reader takes for the same.
+    """
+    before = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    told = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", "\n".join(before))
+    told = re.sub(r"(?<!\\)((?:\\\\)*)\[\^", r"\1\\[^", told)
+    told = told.replace("](", "]\\(").replace("]:", "]\\:").replace("![", "!\\[")
+    lines = _BARE.sub(lambda found: found[0] + "\\", told).split("\n")
+    for block in _renderer().parse("\n".join(lines)):
+        if block.type == "fence" and block.level == 0:
+            first, end = block.map
+            lines[first + 1 : end] = before[first + 1 : end]
+    return "\n".join(lines)
 
 
-def _marked(text: str) -> str:
-    return CITED.sub(r"[^\1]", text)
+def _marked(text: str, numbers: Collection[int]) -> str:
+    """With citations as footnotes, where there is one."""
+
+    def mark(piece: str) -> str:
+        return CITED.sub(lambda found: f"[^{found[1]}]" if int(found[1]) in numbers else found[0], piece)
+
+    return outside_code(text, mark)
 
 
 def _closed(text: str) -> str:
     """With an end to a block of code that has none, so that what follows is not taken for a part of it."""
-    fence = ""
-    for line in text.splitlines():
-        if not (found := _FENCE.match(line)):
-            continue
-        if not fence:
-            fence = found[1]
-        elif found[1][0] == fence[0] and len(found[1]) >= len(fence) and not found[2].strip():
-            fence = ""
-    return f"{text.rstrip()}\n{fence}" if fence else text.rstrip()
+    text = text.rstrip()
+    last = _renderer().parse(f"{text}\n\nend")[-1]
+    return f"{text}\n{last.markup}" if last.type == "fence" and last.level == 0 else text
 
 
 def _section(title: str, gaps: Sequence[Gap]) -> str:
@@ -221,7 +235,8 @@ def _told(source: Source) -> str:
 
 def _line(text: str) -> str:
     """Text of others in one line, of which no character means anything in Markdown."""
-    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(text.split()))
+    told = re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(clean(text).split()))
+    return _BARE.sub(lambda found: found[0] + "\\", told)
 
 
 def _address(url: str) -> str:
@@ -252,8 +267,9 @@ def html(article: Article, account: Account) -> str:
 
 
 def body(draft: str) -> str:
-    """A draft as HTML that is safe to show: what a model wrote is escaped, citations lead to `#source-N`."""
-    return str(_renderer().render(inert(draft)))
+    """A draft as HTML that is safe to show: what a model wrote is escaped, citations lead to `#source-N`, and nothing
+    else is a link, as the rules that make one are off."""
+    return str(_renderer().render(draft, {"cited": frozenset(cited(draft))}))
 
 
 def _web(url: str) -> str:
@@ -264,10 +280,14 @@ def _web(url: str) -> str:
 def _renderer() -> Any:
     from markdown_it import MarkdownIt  # of the extra, and only here
 
-    def text(_self: Any, tokens: Sequence[Any], index: int, _options: Any, _env: Any) -> str:
-        return CITED.sub(
-            r'<sup class="cite"><a href="#source-\1">[\1]</a></sup>', escape(tokens[index].content, quote=True)
-        )
+    def text(_self: Any, tokens: Sequence[Any], index: int, _options: Any, env: Any) -> str:
+        def link(found: re.Match[str]) -> str:
+            number = int(found[1])
+            if number not in env["cited"]:
+                return found[0]
+            return f'<sup class="cite"><a href="#source-{number}">[{number}]</a></sup>'
+
+        return CITED.sub(link, escape(tokens[index].content, quote=True))
 
     made = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink", "reference"])
     made.add_render_rule("text", text)
@@ -322,19 +342,35 @@ class Change:
 
 
 def diff(before: str, after: str) -> list[Change]:
-    """From one draft to the next, word by word."""
-    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=len(old) + len(new) > _MANY)
+    """From one draft to the next: by sentences, and word by word in those that changed, as far as that is affordable.
+    What has too many to be compared has changed as a whole."""
+    spare = _STEPS
     changes: list[Change] = []
-    for kind, a, b, c, d in matcher.get_opcodes():
-        if kind == "equal":
-            changes.append(Change("same", "".join(old[a:b])))
-            continue
-        if b > a:
-            changes.append(Change("gone", "".join(old[a:b])))
-        if d > c:
-            changes.append(Change("new", "".join(new[c:d])))
-    return changes
+    for old, new in _compared(_PIECE.split(before), _PIECE.split(after)):
+        pairs = [(old, new)]
+        words, others = _TOKEN.findall(old), _TOKEN.findall(new)
+        if old != new and (cost := _cost(words, others)) <= spare:
+            spare -= cost
+            pairs = _compared(words, others)
+        for gone, made in pairs:
+            if gone == made:
+                changes.append(Change("same", gone))
+            else:
+                changes += [Change("gone", gone), Change("new", made)]
+    runs = itertools.groupby((one for one in changes if one.text), lambda one: one.kind)
+    return [Change(kind, "".join(one.text for one in every)) for kind, every in runs]
+
+
+def _compared(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, str]]:
+    """What stands against each other, in order; all against all where finding that out would take too long."""
+    if _cost(old, new) > _STEPS:
+        return [("".join(old), "".join(new))]
+    found = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return [("".join(old[a:b]), "".join(new[c:d])) for _, a, b, c, d in found]
+
+
+def _cost(old: Sequence[str], new: Sequence[str]) -> int:
+    return len(old) * len(new) * min(len(old), len(new))
 
 
 def predicate(article: Article, account: Account) -> dict[str, Any]:

@@ -25,12 +25,14 @@ from intermodel.core import Conflict, Invalid, NotFound
 from intermodel.writer.values import Brief, Choice, Plan, Spent
 
 FILE = "journal.sqlite3"
+BAD = "bad_journal"
+"""The code of an error that says that the file cannot be used."""
 _TABLES = """
 create table if not exists run (id integer primary key check (id = 1), at real not null, brief text not null);
 create table if not exists calls (
     id integer primary key, at real not null, key text not null, role text not null, step text not null,
     model text not null, answer blob not null, receipt text not null, input integer not null, output integer not null,
-    void integer not null default 0
+    round integer not null, void integer not null
 );
 create unique index if not exists calls_by_key on calls (key) where not void;
 create table if not exists costs (receipt text primary key, nano integer);
@@ -38,8 +40,8 @@ create table if not exists looked (key text primary key, at real not null, kind 
 create table if not exists told (id integer primary key, at real not null, kind text not null, data text not null);
 create table if not exists plans (id integer primary key, at real not null, plan text not null);
 create table if not exists choices (
-    plan text not null, round integer not null, at real not null, action text not null, note text not null,
-    primary key (plan, round)
+    plan text not null, round integer not null, draft text not null, at real not null, action text not null,
+    note text not null, primary key (plan, round, draft)
 );
 """
 
@@ -55,6 +57,7 @@ class Called:
     receipt: str
     input: int
     output: int
+    round: int = 0
     void: bool = False
     nano: int | None = None
     """What it came to, in nano-dollars; None where that is not known, or not yet."""
@@ -83,12 +86,74 @@ def plan_key(plan: Plan) -> str:
     return key_of(plan.model_dump_json())
 
 
+def draft_key(draft: str) -> str:
+    return key_of(draft)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What SQLite and the disk raise is a mistake that a person can do something about."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise Invalid(
+            f"The journal of the run cannot be used: {error}.",
+            hint="Is the disk full, or the file damaged? A damaged run can only be removed.",
+            code=BAD,
+        ) from None
+
+
+class _Cursor(sqlite3.Cursor):
+    """A row is read when it is asked for, so asking fails as well."""
+
+    def execute(self, *args: Any) -> _Cursor:
+        with _told():
+            super().execute(*args)
+        return self
+
+    def executemany(self, *args: Any) -> _Cursor:
+        with _told():
+            super().executemany(*args)
+        return self
+
+    def executescript(self, *args: Any) -> _Cursor:
+        with _told():
+            super().executescript(*args)
+        return self
+
+    def fetchone(self) -> Any:
+        with _told():
+            return super().fetchone()
+
+    def __next__(self) -> Any:
+        with _told():
+            return super().__next__()
+
+
+class _Database(sqlite3.Connection):
+    """Raises `Invalid` for all that goes wrong."""
+
+    def execute(self, *args: Any) -> _Cursor:
+        return self.cursor(_Cursor).execute(*args)
+
+    def executemany(self, *args: Any) -> _Cursor:
+        return self.cursor(_Cursor).executemany(*args)
+
+    def executescript(self, *args: Any) -> _Cursor:
+        return self.cursor(_Cursor).executescript(*args)
+
+
 class Journal:
-    """The file. What a method was given is on disk when it returns. Blocks; each call is a small transaction."""
+    """The file. What a method was given is on disk when it returns. Blocks; each call is a small transaction.
+
+    Every method raises `Invalid` (`bad_journal`) for a file that is damaged or cannot be read or written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._database = sqlite3.connect(folder / FILE, isolation_level=None, timeout=30, check_same_thread=False)
+        with _told():
+            self._database = sqlite3.connect(
+                folder / FILE, isolation_level=None, timeout=30, check_same_thread=False, factory=_Database
+            )
         self._database.execute("pragma journal_mode = wal")
         self._database.execute("pragma synchronous = full")
         self._database.executescript(_TABLES)
@@ -98,10 +163,7 @@ class Journal:
         """The journal of a run that exists. Raises `NotFound`."""
         if not (folder / FILE).is_file():
             raise NotFound(f"There is no run in {folder}.", hint='Start one: intermodel write "TOPIC" --out DIR')
-        try:
-            return cls(folder)
-        except sqlite3.DatabaseError as error:
-            raise Invalid(f"The journal in {folder} cannot be read: {error}.") from None
+        return cls(folder)
 
     def close(self) -> None:
         self._database.close()
@@ -109,7 +171,7 @@ class Journal:
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """One process at a time goes on with a run. Raises `Conflict` for a second one."""
-        with (self.folder / ".lock").open("w") as file:
+        with self._lock("w") as file:
             if not _locked(file, fcntl.LOCK_EX, tries=20):  # who only looks has it for a moment
                 raise Conflict(
                     f"The run in {self.folder} is going on in another process.",
@@ -120,8 +182,12 @@ class Journal:
 
     def is_held(self) -> bool:
         """Whether a process goes on with it right now."""
-        with (self.folder / ".lock").open("a") as file:
+        with self._lock("a") as file:
             return not _locked(file, fcntl.LOCK_SH)
+
+    def _lock(self, mode: str) -> IO[Any]:
+        with _told():
+            return (self.folder / ".lock").open(mode)
 
     # The brief
 
@@ -154,30 +220,35 @@ class Journal:
 
     def called(self, key: str) -> Called | None:
         row = self._database.execute(
-            "select role, step, model, answer, receipt, input, output, void from calls where key = ? and not void",
+            "select role, step, model, answer, receipt, input, output, round, void from calls "
+            "where key = ? and not void",
             (key,),
         ).fetchone()
         return _called(row) if row else None
 
     def keep_call(self, key: str, call: Called) -> int:
         cursor = self._database.execute(
-            "insert into calls (at, key, role, step, model, answer, receipt, input, output) "
-            "values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "insert into calls (at, key, role, step, model, answer, receipt, input, output, round, void) "
+            "values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 time.time(), key, call.role, call.step, call.model, call.answer, call.receipt, call.input, call.output,
+                call.round, call.void,
             ),
         )  # fmt: skip
         return cursor.lastrowid or 0
 
-    def void(self, keys: Sequence[str]) -> None:
-        """What these calls answered could not be used: they stay on the bill, and are made anew."""
+    def void(self, keys: Sequence[str], for_good: str = "", why: Any = None) -> None:
+        """What these calls answered could not be used: they stay on the bill, and are made anew; but where the step
+        failed `for_good`, `why` is kept under that key, and who looks there asks nothing more. Both or neither."""
         with self._transaction():
             self._database.executemany("update calls set void = 1 where key = ?", [(key,) for key in keys])
+            if for_good:
+                self.keep_look(for_good, "unusable", why)
 
     def calls(self) -> list[Called]:
         """All of them, in the order in which they were made."""
         rows = self._database.execute(
-            "select role, step, model, answer, receipt, input, output, void, nano from calls left join costs "
+            "select role, step, model, answer, receipt, input, output, round, void, nano from calls left join costs "
             "using (receipt) order by id"
         )
         return [_called(row) for row in rows]
@@ -234,18 +305,34 @@ class Journal:
             raise Invalid(f"The plan in {self.folder} cannot be read: {error}.") from None
 
     def choose(self, plan: Plan, choice: Choice) -> None:
+        """It holds for the draft that is told of as this round's, and for no other that takes its place."""
         if choice.action not in ("accept", "revise", "stop"):
             raise Invalid(f"'{choice.action}' is no choice.", hint="It is accept, revise or stop.")
         self._database.execute(
-            "insert or replace into choices values (?, ?, ?, ?, ?)",
-            (plan_key(plan), choice.round, time.time(), choice.action, choice.note),
+            "insert or replace into choices values (?, ?, ?, ?, ?, ?)",
+            (
+                plan_key(plan),
+                choice.round,
+                self._draft_of(choice.round),
+                time.time(),
+                choice.action,
+                choice.note,
+            ),
         )
 
-    def chosen(self, plan: Plan, number: int) -> Choice | None:
+    def chosen(self, plan: Plan, number: int, draft: str | None = None) -> Choice | None:
+        """What the reader said of a round's draft; without one, of that which is told of as this round's."""
+        key = self._draft_of(number) if draft is None else draft_key(draft)
         row = self._database.execute(
-            "select round, action, note from choices where plan = ? and round = ?", (plan_key(plan), number)
+            "select round, action, note from choices where plan = ? and round = ? and draft = ?",
+            (plan_key(plan), number, key),
         ).fetchone()
         return Choice(*row) if row else None
+
+    def _draft_of(self, number: int) -> str:
+        """The key of the draft that was told of last as this round's; "" where there is none."""
+        rounds = [one.data for one in self.told() if one.kind == "round" and one.data["round"] == number]
+        return str(rounds[-1].get("draft", "")) if rounds else ""
 
     # What happened
 
@@ -254,6 +341,10 @@ class Journal:
         text = orjson.dumps(data, default=str).decode()
         cursor = self._database.execute("insert into told (at, kind, data) values (?, ?, ?)", (at, kind, text))
         return Told(cursor.lastrowid or 0, at, kind, orjson.loads(text))
+
+    def name(self) -> str:
+        """By which the run's tokens and budget are called; "" where it has none yet."""
+        return next((str(one.data["name"]) for one in self.told() if one.kind == "named"), "")
 
     def told(self, after: int = 0) -> list[Told]:
         rows = self._database.execute("select id, at, kind, data from told where id > ? order by id", (after,))
@@ -281,5 +372,5 @@ def _locked(file: IO[str], kind: int, tries: int = 1) -> bool:
 
 
 def _called(row: Sequence[Any]) -> Called:
-    role, step, model, answer, receipt, read, made, void, *nano = row
-    return Called(role, step, model, answer, receipt, read, made, bool(void), *nano)
+    role, step, model, answer, receipt, read, made, number, void, *nano = row
+    return Called(role, step, model, answer, receipt, read, made, number, bool(void), *nano)

@@ -77,17 +77,23 @@ class Looking:
         self._searches = searches
         self._fetch = fetch
 
-    async def search(self, query: str, limit: int) -> tuple[list[Hit], list[Gap]]:
-        """What the first back end that finds anything has, and what those before it could not."""
+    @property
+    def back_ends(self) -> int:
+        """How many there are."""
+        return len(self._searches)
+
+    async def search(self, query: str, limit: int, first: int = 0) -> tuple[list[Hit], list[Gap]]:
+        """What the first back end that finds anything has, and what those before it could not. `first` is the place of
+        the one that is asked first."""
         gaps: list[Gap] = []
-        for back_end in self._searches:
+        for back_end in self._searches[first:]:
             key = key_of("search", back_end.name, query, str(limit))
             told = await self._once(key, "search", query, functools.partial(_hits, back_end, query, limit))
             if "why" in told:
                 gaps.append(Gap(f"search ({back_end.name}): {query}", told["why"]))
             elif told["hits"]:
                 return [Hit(**hit) for hit in told["hits"]], gaps
-        if not gaps:
+        if not gaps and not first:
             gaps.append(Gap(f"search: {query}", "Nothing was found."))
         return [], gaps
 

@@ -6,6 +6,7 @@ that was killed, or that waited for its reader, goes on where it was.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,11 +14,12 @@ from dataclasses import dataclass, replace
 
 from intermodel.core import IntermodelError, OverBudget
 from intermodel.writer.agents import Agents, Unusable
-from intermodel.writer.check import adds, check, score_of
-from intermodel.writer.journal import Journal
+from intermodel.writer.check import adds, check, score_of, unverified
+from intermodel.writer.journal import Journal, draft_key
 from intermodel.writer.look import Looking
+from intermodel.writer.plain import clean
 from intermodel.writer.research import Research
-from intermodel.writer.text import CITED, Part, cited, cut, quoted
+from intermodel.writer.text import CITED, Part, cited, cut, outside_code
 from intermodel.writer.values import (
     MOST_ROUNDS,
     Article,
@@ -70,7 +72,8 @@ class Writing:
                 if not rounds:
                     raise
                 ending = Ending.BUDGET if isinstance(error, OverBudget) else Ending.FAILED
-                remark = f"Round {number} was not finished. {error}"
+                told = error.message if ending is Ending.BUDGET else error  # its hint is for who makes a single call
+                remark = f"Round {number} was not finished. {told}"
                 break
             ended = self._ended(plan, rounds)
             if isinstance(ended, Ending):
@@ -80,7 +83,7 @@ class Writing:
                 return Waiting(Article(self.brief, plan, notes, tuple(rounds), best_of(rounds), Ending.READER))
             with suppress(IntermodelError):  # a draft can do without, and the next step meets what it met
                 notes = await research.more(notes, rounds[-1].verdict.questions, number)
-        choice = self.journal.chosen(plan, rounds[-1].number)
+        choice = self._chosen(plan, rounds[-1])
         if choice is not None and choice.action == "accept":
             return Article(self.brief, plan, notes, tuple(rounds), rounds[-1], ending)
         article = Article(self.brief, plan, notes, tuple(rounds), best_of(rounds), ending, remark)
@@ -100,14 +103,14 @@ class Writing:
         verdict, best = done.verdict, best_of([*rounds, done])
         self.journal.tell(
             "round", round=number, score=verdict.score, scores=verdict.scores, problems=len(verdict.problems),
-            best=best.number, sources=len(notes.sources),
+            best=best.number, sources=len(notes.sources), draft=draft_key(draft),
         )  # fmt: skip
         return done
 
     def _ended(self, plan: Plan, rounds: Sequence[Round]) -> Ending | Choice | None:
         """Why these were the last rounds; or the reader's word to go on; or None, where nobody said anything."""
         last = rounds[-1]
-        choice = self.journal.chosen(plan, last.number)
+        choice = self._chosen(plan, last)
         if choice is not None:
             return choice if choice.action == "revise" else Ending.READER
         if last.verdict.score >= self.brief.accept and not last.verdict.musts:
@@ -115,6 +118,9 @@ class Writing:
         if last.number - best_of(rounds).number >= STUCK:
             return Ending.STUCK
         return Ending.ROUNDS if last.number >= self._most else None
+
+    def _chosen(self, plan: Plan, last: Round) -> Choice | None:
+        return self.journal.chosen(plan, last.number, last.draft)
 
     # The steps
 
@@ -134,21 +140,21 @@ class Writing:
         ]
         if last is not None:
             problems = list(last.verdict.problems)
-            choice = self.journal.chosen(plan, last.number)
+            choice = self._chosen(plan, last)
             if choice is not None and choice.note:
                 problems.insert(0, Problem("", choice.note, "", "must", "reader"))
             parts += [Part("Your last draft", last.draft), Part("Problems to mend", _told(problems))]
-        return (await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str)).strip()
+        return clean(await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str))
 
     async def _review(self, number: int, draft: str, plan: Plan, notes: Notes) -> Verdict:
         """Code first; then the model, which sees what the cited sources say and nothing else of them."""
         problems = check(draft, notes, self.brief.words)
         told = "\n".join(f"[{c.source}] {c.quote}" for c in notes.claims if c.source in cited(draft))
         parts = [
-            Part("Round", f"{number} of at most {self._most}"),
+            Part("Round", f"{number} of at most {MOST_ROUNDS}"),  # so that one more asks for no review again
             Part("Plan", _outline(plan)),
-            Part("Draft", quoted(draft)),
-            Part("What the cited sources say", quoted(told)),
+            Part("Draft", draft, others=True),
+            Part("What the cited sources say", told, others=True),
             Part("Found by code already", _told(problems)),
         ]
         try:
@@ -166,14 +172,17 @@ class Writing:
         best = article.best
         parts = [Part("Post", best.draft), Part("Problems to mend", _told(best.verdict.problems))]
         try:
-            text = (await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str, needed=False)).strip()
+            text = clean(await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str, needed=False))
         except (Unusable, IntermodelError) as error:
-            return self._unedited(article, f"It was not edited. {error}")
+            return self._unedited(article, f"It was not edited. {getattr(error, 'message', error)}")
         if new := adds(best.draft, text):
             return self._unedited(article, f"The editor's text was not taken: it adds {new}.")
         problems = check(text, article.notes, self.brief.words)
         before = [problem for problem in best.verdict.problems if problem.by == "code"]
-        if _worse(problems, before) or len(text) < 0.6 * len(best.draft):
+        if lost := _lost(best.draft, text, article.notes):
+            return self._unedited(article, f"The editor's text was not taken: it no longer cites {lost}.")
+        unsaid = len(unverified(text, problems)) > len(unverified(best.draft, before))
+        if unsaid or _musts(problems) > _musts(before) or len(text) < 0.6 * len(best.draft):
             return self._unedited(article, "The editor's text was not taken: it lost what the draft had.")
         kept = tuple(problem for problem in best.verdict.problems if problem.by != "code")
         edited = Round(best.number, text, replace(best.verdict, problems=(*problems, *kept)))
@@ -185,14 +194,19 @@ class Writing:
 
 def settled(article: Article) -> Article:
     """With no citation that leads nowhere: what it stood for is then a statement without a source, and told as such."""
-    best, notes = article.best, article.notes
-    lost = [number for number in cited(best.draft) if notes.source(number) is None]
-    if not lost:
+    draft, found = article.best.draft, dict[int, None]()
+    while lost := [number for number in cited(draft) if article.notes.source(number) is None]:
+        draft = outside_code(draft, functools.partial(_without, lost))
+        found |= dict.fromkeys(lost)  # taking one out may make another: [[9]9]
+    if not found:
         return article
-    told = ", ".join(f"[{number}]" for number in lost)
-    draft = re.sub(rf" ?{CITED.pattern}", lambda found: "" if int(found[1]) in lost else found[0], best.draft)
+    told = ", ".join(f"[{number}]" for number in found)
     remark = f"{article.remark} Citations of sources that do not exist were taken out: {told}.".strip()
-    return replace(article, best=replace(best, draft=draft), remark=remark)
+    return replace(article, best=replace(article.best, draft=draft), remark=remark)
+
+
+def _without(lost: Sequence[int], text: str) -> str:
+    return re.sub(rf" ?{CITED.pattern}", lambda found: "" if int(found[1]) in lost else found[0], text)
 
 
 def best_of(rounds: Sequence[Round]) -> Round:
@@ -200,11 +214,14 @@ def best_of(rounds: Sequence[Round]) -> Round:
     return max(rounds, key=lambda one: (one.verdict.score, -one.verdict.musts, -one.number))
 
 
-def _worse(after: Sequence[Problem], before: Sequence[Problem]) -> bool:
-    def musts(problems: Sequence[Problem]) -> int:
-        return sum(problem.severity == "must" for problem in problems)
+def _musts(problems: Sequence[Problem]) -> int:
+    return sum(problem.severity == "must" for problem in problems)
 
-    return musts(after) > musts(before)
+
+def _lost(before: str, after: str, notes: Notes) -> str:
+    """The citations of sources that only the first text has; "" where there are none."""
+    gone = [number for number in cited(before) if number not in cited(after) and notes.source(number)]
+    return ", ".join(f"[{number}]" for number in gone)
 
 
 def _listed(claims: Sequence[Claim]) -> str:

@@ -41,7 +41,7 @@ def choose(folder: Path, action: Literal["accept", "revise", "stop"], note: str 
     """
     if len(note) > MOST_NOTE:
         raise Invalid(f"The note has {len(note)} characters; at most {MOST_NOTE} are taken.")
-    plan, state = plan_of(folder), state_of(folder)
+    state = state_of(folder)
     _idle(folder)
     last = state.rounds[-1].round if state.rounds else 0
     if not last or number not in (0, last):
@@ -57,7 +57,7 @@ def choose(folder: Path, action: Literal["accept", "revise", "stop"], note: str 
         raise Conflict(
             f"Round {last} was the last of {most}; nothing is written after it.", hint=more, code="no_rounds"
         )
-    choice = Choice(last, action, note.strip())
+    plan, choice = plan_of(folder), Choice(last, action, note.strip())
     journal = Journal.there(folder)
     try:
         journal.choose(plan, choice)

@@ -19,12 +19,13 @@ from typing import Any, Literal
 import httpx2
 import orjson
 
-from intermodel.core import Conflict, IntermodelError, Invalid, NotFound
+from intermodel.core import Conflict, IntermodelError, Invalid, NotFound, OverBudget
 from intermodel.writer import export
 from intermodel.writer.agents import Agents
 from intermodel.writer.calls import error_of
 from intermodel.writer.door import NodeDoor
 from intermodel.writer.journal import FILE, Called, Journal, key_of
+from intermodel.writer.keeping import check_free, keep_edited, note_post
 from intermodel.writer.look import Fetch, Looking, Search
 from intermodel.writer.loop import Writing
 from intermodel.writer.reader import plan_of
@@ -42,10 +43,12 @@ async def go_on(folder: Path, brief: Brief, node: NodeDoor, searches: Sequence[S
     """Start a run in a folder, or go on with it, to its end or its reader's turn.
 
     Whatever ends it, `article.json` then holds what was reached, and the journal says why. Raises what kept it from a
-    draft, or from exporting one; `Conflict` where another process goes on with it, or the folder is another topic's.
+    draft, or from exporting one; `Conflict` where another process goes on with it, or the folder is another topic's or
+    holds files that no run made.
     Cancelled, it leaves a run that goes on where it was.
     """
     check_topic(brief.topic)
+    check_free(folder)
     journal = _opened(folder)
     try:
         with journal.held():
@@ -55,12 +58,11 @@ async def go_on(folder: Path, brief: Brief, node: NodeDoor, searches: Sequence[S
             try:
                 await run.play()
             except IntermodelError as error:
-                journal.tell("failed", why=error.message, hint=error.hint, code=error.code, ending=run.ending)
+                poor = isinstance(error, OverBudget) and error.code != "unpriced_model"
+                hint = "Give it more, and go on with it." if poor else error.hint  # else for who makes a single call
+                with contextlib.suppress(Invalid):  # where that cannot be written either
+                    journal.tell("failed", why=error.message, hint=hint, code=error.code, ending=run.ending)
                 raise
-            except sqlite3.Error as error:
-                raise Invalid(
-                    f"The journal in {folder} cannot be written: {error}.", hint="Is the disk full?"
-                ) from None
     finally:
         journal.close()
     return await asyncio.to_thread(state_of, folder)
@@ -69,9 +71,9 @@ async def go_on(folder: Path, brief: Brief, node: NodeDoor, searches: Sequence[S
 def _opened(folder: Path) -> Journal:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return Journal(folder)
-    except (OSError, sqlite3.Error) as error:
+    except OSError as error:
         raise Invalid(f"{folder} cannot be used: {error}.", hint="Choose another folder with --out.") from None
+    return Journal(folder)
 
 
 @dataclass(slots=True)
@@ -147,9 +149,9 @@ class _Run:
         steps = [one.data for one in self.journal.told() if one.kind == "step"]
         for one in lost if steps else ():
             key = key_of("lost", one.receipt)
-            call = Called(steps[-1]["role"], "lost", one.model, b"", one.receipt, one.input, one.output)
+            role, number = steps[-1]["role"], steps[-1]["round"]
+            call = Called(role, "lost", one.model, b"", one.receipt, one.input, one.output, number, void=True)
             self.journal.keep_call(key, call)
-            self.journal.void([key])
 
     async def _sign(self, text: bytes, article: Article, account: export.Account) -> None:
         """Once for each text; a run that is played again has it already."""
@@ -163,8 +165,7 @@ class _Run:
 
     def _name(self) -> str:
         """The name of the run's token and budget, the same for its whole life."""
-        named = [one.data["name"] for one in self.journal.told() if one.kind == "named"]
-        return str(named[0] if named else self.journal.tell("named", name=secrets.token_hex(6)).data["name"])
+        return self.journal.name() or str(self.journal.tell("named", name=secrets.token_hex(6)).data["name"])
 
     async def _account(self) -> export.Account:
         models = dict.fromkeys(self.brief.model_of(role) for role in Role)
@@ -181,8 +182,11 @@ class _Run:
         """Write all of them; the post as Markdown. What no longer belongs to the article is gone then."""
         text, page = export.markdown(article, account).encode(), export.html(article, account).encode()
         post = self.folder / export.MARKDOWN
-        if not post.is_file() or post.read_bytes() != text:
-            self._remove(export.MARKDOWN, export.HTML, export.BUNDLE)
+        keep_edited(self.folder, self.journal, text)
+        note_post(self.journal, text)
+        signed = [one.data["digest"] for one in self.journal.told() if one.kind == "signed"]
+        if signed[-1:] != [export.digest_of(text)]:
+            (self.folder / export.BUNDLE).unlink(missing_ok=True)
         _write(self.folder / ARTICLE, _json(export.document(article, account, standing)))
         picture = export.scores(article.rounds, article.brief.accept, article.best.number)
         _write(self.folder / export.SCORES, picture.encode())
@@ -191,16 +195,20 @@ class _Run:
         return text
 
     def _keep_found(self, notes: Notes, why: str, account: export.Account) -> None:
+        """What was found; but a post of before stays, with all about it, until there is another one."""
+        if self._has_post():
+            return
         try:
             plan = plan_of(self.folder)
         except Conflict:
             plan = None
-        self._remove(export.MARKDOWN, export.HTML, export.SCORES, export.BUNDLE)
         _write(self.folder / ARTICLE, _json(export.found(self.brief, notes, plan, why, account)))
 
-    def _remove(self, *names: str) -> None:
-        for name in names:
-            (self.folder / name).unlink(missing_ok=True)
+    def _has_post(self) -> bool:
+        try:
+            return (self.folder / export.MARKDOWN).exists() or export.read(self.folder) is not None
+        except Invalid:
+            return False
 
 
 class _Costs:
@@ -239,8 +247,14 @@ class _Costs:
 def _salvaged(folder: Path, brief: Brief, contexts: Mapping[str, int], searches: Sequence[Search]) -> Notes:
     """What was found before a run failed: its research is played once more, on a copy of the journal, offline."""
     with tempfile.TemporaryDirectory() as place:
-        with closing(sqlite3.connect(folder / FILE)) as original, closing(sqlite3.connect(Path(place) / FILE)) as copy:
-            original.backup(copy)
+        try:
+            with (
+                closing(sqlite3.connect(folder / FILE)) as original,
+                closing(sqlite3.connect(Path(place) / FILE)) as copy,
+            ):
+                original.backup(copy)
+        except sqlite3.Error:
+            return Notes()
         journal = Journal(Path(place))
         try:
             failed = [

@@ -14,7 +14,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -46,7 +46,10 @@ _HINTS = {
     "no_plan": "It is made once the sources were read: go on first.",
     "run_in_progress": "Wait until it ends, or stop it first.",
 }
+UNREADABLE = (IntermodelError, ValueError, KeyError, TypeError, AttributeError)
+"""What reading a journal raises that is damaged, or that holds what this version does not know."""
 T = TypeVar("T")
+Forget = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,11 @@ class Run:
         return self.standing in ("queued", "running", "stopping")
 
 
+def broken(name: str, folder: Path, error: Exception) -> Run:
+    """One that cannot be read, and why."""
+    return Run(name, folder, None, "broken", f"It cannot be read: {error}")
+
+
 def new_id() -> str:
     """A run's name: the moment, so that names sort, and 80 bits that nobody guesses."""
     return f"{time.time_ns() // 10**6:012x}{secrets.token_hex(10)}"
@@ -77,14 +85,18 @@ def missing() -> str:
     return next((name for name in _NEEDED if importlib.util.find_spec(name) is None), "")
 
 
+async def _nothing(_name: str) -> None: ...
+
+
 class Runs:
     """`command` is the verb and its settings, to which the run's folder is added. `at_once` go on at the same time;
-    others wait for their turn."""
+    others wait for their turn. `forget` is given the name under which a run that is removed had tokens and a budget."""
 
-    def __init__(self, folder: Path, command: Sequence[str], at_once: int = 2) -> None:
+    def __init__(self, folder: Path, command: Sequence[str], at_once: int = 2, forget: Forget = _nothing) -> None:
         self._folder = folder
         self._command = tuple(command)
         self._turns = asyncio.Semaphore(at_once)
+        self._forget = forget
         self._lock = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._started: set[str] = set()
@@ -117,6 +129,8 @@ class Runs:
             found = [one.name for one in self._folder.iterdir() if ID.fullmatch(one.name) and (one / FILE).is_file()]
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise Unavailable(f"{self._folder} cannot be read: {error.strerror}.") from None
         return sorted(found, reverse=True)
 
     def _there(self, name: str) -> Path:
@@ -139,8 +153,8 @@ class Runs:
         folder = self._folder / name
         try:
             state = state_of(folder)
-        except (IntermodelError, ValueError, KeyError, TypeError) as error:
-            return Run(name, folder, None, "broken", f"It cannot be read: {error}")
+        except UNREADABLE as error:
+            return broken(name, folder, error)
         standing = now or state.standing
         trouble = _trouble(folder) if standing in ("new", "stopped") else ""
         return Run(name, folder, state, standing, trouble, now in ("queued", "running"))
@@ -169,7 +183,11 @@ class Runs:
             return False
         except OSError as error:
             raise Unavailable(f"{folder} cannot be made: {error.strerror}.", hint="Is the disk full?") from None
-        _with(folder, lambda journal: journal.begin(replace(brief, topic=topic)), made=True)
+        try:
+            _with(folder, lambda journal: journal.begin(replace(brief, topic=topic)), made=True)
+        except Invalid:  # the same name may then be made later
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return True
 
     async def start(self, name: str, brief: Brief | None = None) -> None:
@@ -215,13 +233,18 @@ class Runs:
             self._start(name)
 
     async def remove(self, name: str) -> None:
-        """Delete a run and all that it made."""
+        """Delete a run and all that it made, its budget and its tokens."""
         folder = self._there(name)
         async with self._lock:
             self._not_going(name)
             with contextlib.suppress(Invalid):  # a journal that cannot be read keeps nobody
                 await asyncio.to_thread(_idle, folder)
+            named = ""
+            with contextlib.suppress(*UNREADABLE):
+                named = await asyncio.to_thread(_with, folder, lambda journal: journal.name())
             await asyncio.to_thread(shutil.rmtree, folder, True)
+            if named:
+                await self._forget(named)
 
     def _not_going(self, name: str) -> None:
         if name in self._tasks:
@@ -280,7 +303,7 @@ def check_installed() -> None:
     if name := missing():
         raise Unavailable(
             f"The writer is not installed: '{name}' is missing.",
-            hint="`make writer`, in the source folder; else `pip install 'intermodel[writer]'`. Then restart the node.",
+            hint="`make writer`, in the source folder; else `pip install 'intermodel[writer]'`.",
             code="not_installed",
         )
 

@@ -57,6 +57,8 @@ class RunState:
     rounds: Sequence[RoundState]
     gaps: Sequence[Mapping[str, str]]
     """Searches and pages that failed: `what` and `why`."""
+    kept: Sequence[str]
+    """Files with what somebody had changed in the post by hand, before another one took its place."""
     spent: Mapping[str, Spent]
     last: int
 
@@ -99,6 +101,7 @@ def state_of(folder: Path) -> RunState:
                 for t in told
                 if t.kind in ("search", "page") and t.data["why"]
             ],
+            [str(one.data["file"]) for one in told if one.kind == "edited"],
             journal.spent(),
             told[-1].number if told else 0,
         )

@@ -6,17 +6,36 @@ import hashlib
 import re
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-CITED = re.compile(r"\[(\d{1,4})\](?!\()")
-"""A citation: `[3]`, which is no link."""
-NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,\u202f\u00a0 ]\d{3})*(?:[.,]\d+)?%?(?!\w)")
+CITED = re.compile(r"\[([1-9][0-9]{0,3})\](?!\()")
+"""A citation: `[3]`, which is no link. In code it is none; `cited` knows that."""
 HEADING = re.compile(r"^#{1,6}\s+(.*)$", re.MULTILINE)
-_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9\u00c0-\u024f#*-])|\n{2,}|\n(?=[#*>|-])")
-_SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|No|Art|Sec|Dr|Mr|Ms|Inc|Fig|approx|al)|\b[A-Z])\.$")
-_WORD = re.compile(r"[^\W_]+(?:[-'\u2019][^\W_]+)*")
+_EAST = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Letters of scripts that write words without spaces between them."""
+NUMBER = re.compile(
+    rf"(?<![^\W{_EAST}])(?<!\.)"
+    r"(?P<whole>[1-9]\d{0,2}(?P<mark>[.,\u202f\u00a0 ])\d{3}(?:(?P=mark)\d{3})*+(?!\d)|\d++)(?:[.,](?P<part>\d++))?+"
+    r"(?P<kilo>[kK](?![A-Za-z\d_]))?+(?![A-Za-z]*[\d_])"
+)
+"""Also with its unit glued on (`70B`, `80GB`, `3x`), but no part of a name (`Q4`, `8x7B`, a digest)."""
+_CLOSED = r"(?:[\"')\]\u00ab\u00bb\u201c\u201d]|\[\d{1,4}\])*+"
+_EAST_CLOSED = r"(?:[\"')\]\u201d\u300d\u300f\uff09]|\[\d{1,4}\])*+"
+_END = re.compile(
+    rf"(?<=[.!?\u2026\u061f\u06d4\u0964]){_CLOSED}\s+(?=[\"'(\[\u00ab\u00bb\u201c\u201e]*([^\W_]|[#*-]))"
+    rf"|(?<=[\u3002\uff01\uff1f]){_EAST_CLOSED}\s*+(?=[^\s\u3002\uff01\uff1f])"
+    r"|\n{2,}|\n(?=[#*>|-]|\d{1,2}[.)]\s)"
+)
+_LOOK = 12
+"""So many characters before its end tell whether a sentence may end there."""
+_SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|No|Art|Sec|Dr|Mr|Ms|Inc|Fig|approx|al)|\b[A-Z\u0410-\u042f])\.$")
+_ITEM = re.compile(r"^[ \t>*+-]{0,6}\d{1,3}\.$", re.MULTILINE)
+_WORD = re.compile(rf"[{_EAST}]|[^\W_{_EAST}]+(?:[-'\u2019][^\W_{_EAST}]+)*")
+_FENCED = r"^ {0,3}(`{3,}|~{3,})(?:.*\n)(?s:.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)"
+_BLOCK = re.compile(_FENCED, re.MULTILINE)
+_CODE = re.compile(rf"{_FENCED}|(?<!`)(`+)(?!`).*?(?<!`)\2(?!`)", re.MULTILINE)
 
 
 def sentences(text: str) -> list[str]:
@@ -24,36 +43,63 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for end in _END.finditer(text):
-        if _SHORT.search(text[start : end.start()]):
+        at = end.start()
+        if end.group().count("\n") < 2 and _goes_on(text, max(start, at - _LOOK), at, end[1] or ""):
             continue
-        found.append(text[start : end.start() + len(end.group().rstrip())])
+        found.append(text[start : at + len(end.group().rstrip())])
         start = end.end()
     found.append(text[start:])
     return [" ".join(one.split()) for one in found if one.strip()]
 
 
+def _goes_on(text: str, start: int, at: int, following: str) -> bool:
+    """After a point that ends an abbreviation or counts a list's item, and before a small letter."""
+    return bool(following.islower() or _SHORT.search(text, start, at) or _ITEM.search(text, start, at))
+
+
+def outside_code(text: str, change: Callable[[str], str]) -> str:
+    """The text with its parts between blocks and spans of code changed."""
+    done, start = [], 0
+    for code in _CODE.finditer(text):
+        done += [change(text[start : code.start()]), code.group()]
+        start = code.end()
+    return "".join([*done, change(text[start:])])
+
+
+def without_blocks(text: str) -> str:
+    """Without blocks of code, in which no statement stands."""
+    return _BLOCK.sub("\n", text)
+
+
 def words(text: str) -> list[str]:
-    """In small letters, without what marks them up."""
+    """In small letters, without what marks them up; of Chinese and Japanese each letter, as word processors count."""
     return [word.lower() for word in _WORD.findall(CITED.sub(" ", text))]
 
 
 def cited(text: str) -> list[int]:
     """The numbers of the sources that a text cites, in order, each once."""
-    return list(dict.fromkeys(int(number) for number in CITED.findall(text)))
+    return list(dict.fromkeys(int(number) for number in CITED.findall(_CODE.sub(" ", text))))
 
 
 def numbers(text: str) -> list[str]:
-    """Numbers in one form (`1,000` is `1000`, `2.50` is `2.5`), without those that are citations or list marks."""
-    plain = re.sub(r"^\s*(?:\d+[.)]|#+.*)\s", " ", CITED.sub(" ", text), flags=re.MULTILINE)
-    return [_one_form(found) for found in NUMBER.findall(plain)]
+    """Numbers in one form (`1,000` is `1000` and `1k`, `2.50` is `2.5`), without citations and marks of lists."""
+    plain = re.sub(r"^[ \t]*(?:\d+[.)]\s|#+.*)", " ", CITED.sub(" ", text), flags=re.MULTILINE)
+    return [_one_form(found) for found in NUMBER.finditer(plain)]
 
 
-def _one_form(number: str) -> str:
-    plain = re.sub(r"[\u202f\u00a0 ]", "", number.rstrip("%"))
-    plain = re.sub(r",(?=\d{3}(?:\D|$))", "", plain).replace(",", ".")
-    if "." in plain:
-        plain = plain.rstrip("0").rstrip(".")
-    return re.sub(r"^0+(?=\d)", "", plain)
+def _one_form(number: re.Match[str]) -> str:
+    whole, mark, part, kilo = number.group("whole", "mark", "part", "kilo")
+    if mark == "." and part is None and whole.count(".") == 1:  # one point is taken for a decimal one
+        whole, part = whole.split(".")
+    whole, part = _digits(whole), _digits(part or "")
+    if kilo:
+        part = part.ljust(3, "0")
+        whole, part = whole + part[:3], part[3:]
+    return f"{whole.lstrip('0') or '0'}.{part.rstrip('0')}".rstrip(".")
+
+
+def _digits(text: str) -> str:
+    return "".join(str(int(c)) for c in text if c.isdecimal())
 
 
 def folded(text: str) -> str:
@@ -76,10 +122,15 @@ def ranked(texts: Sequence[str], question: str) -> list[int]:
         return []
     with closing(sqlite3.connect(":memory:")) as database:
         database.execute("create virtual table t using fts5 (text, tokenize = 'porter unicode61')")
-        database.executemany("insert into t (rowid, text) values (?, ?)", enumerate(texts))
+        database.executemany("insert into t (rowid, text) values (?, ?)", enumerate(map(_spaced, texts)))
         match = " OR ".join(f'"{word}"' for word in asked)
         found = database.execute("select rowid from t where t match ? order by bm25(t), rowid", (match,))
         return [row[0] for row in found]
+
+
+def _spaced(text: str) -> str:
+    """With spaces around what is a word of its own, as `words` has it."""
+    return re.sub(rf"([{_EAST}])", r" \1 ", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +160,24 @@ class Part:
 
     title: str
     text: str
+    others: bool = False
+    """Whether others wrote it; then it stands between marks."""
+
+    @property
+    def around(self) -> int:
+        """Characters that it takes beside its text."""
+        return len(self.title) + 4 + (len(quoted("")) if self.others else 0)
 
 
 def fitted(parts: Sequence[Part], room: int) -> str:
     """The parts one below the other in so many characters; the longest are cut first, and say so."""
     parts = [part for part in parts if part.text.strip()]
-    heads = sum(len(part.title) + 6 for part in parts)
-    share = _share([len(part.text) for part in parts], max(room - heads, 0))
-    return "\n\n".join(f"{part.title}:\n{cut(part.text, share)}" for part in parts)
+    share = _share([len(part.text) for part in parts], max(room - sum(part.around for part in parts), 0))
+    return "\n\n".join(f"{part.title}:\n{_marked(part, cut(part.text, share))}" for part in parts)
+
+
+def _marked(part: Part, text: str) -> str:
+    return quoted(text) if part.others else text
 
 
 def cut(text: str, most: int) -> str:

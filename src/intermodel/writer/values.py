@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -141,6 +141,8 @@ class Source:
     fetched: str
     """When, UTC (RFC 3339)."""
     published: str = ""
+    asked: str = ""
+    """The address that the search gave, where it led to another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One draft and what the critic made of it. `number` 0 is the editor's, which comes after the last."""
+    """One draft and what the critic made of it. The editor's text has the number of the draft that it is of."""
 
     number: int
     draft: str
@@ -259,7 +261,3 @@ class Spent:
     input_tokens: int = 0
     output_tokens: int = 0
     dollars: Decimal | None = Decimal(0)
-
-
-Event = Mapping[str, Any]
-"""One line of what happened, as `Journal.tell` writes it."""

@@ -61,6 +61,13 @@ class TokensQuery(Form):
     limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
 
 
+class EndQuery(Form):
+    """How it ends."""
+
+    forget: bool = False
+    """Leave no trace of it in the list, also where it ended before."""
+
+
 class Tokens:
     def __init__(self, tokens: Kept) -> None:
         self._tokens = tokens
@@ -69,7 +76,7 @@ class Tokens:
         return [
             Operation("GET", "/tokens", self.all, Listing[TokenState], query=TokensQuery),
             Operation("POST", "/tokens", self.post, NewToken, takes=TokenForm, who="admin", makes=True, clashes=True),
-            Operation("DELETE", "/tokens/{id}", self.delete, who="admin", misses=True, clashes=True),
+            Operation("DELETE", "/tokens/{id}", self.delete, query=EndQuery, who="admin", misses=True, clashes=True),
         ]
 
     async def all(self, asked: Asked) -> Listing[TokenState]:
@@ -94,7 +101,8 @@ class Tokens:
 
     async def delete(self, asked: Asked) -> None:
         """End a token, by its id. Every process of the node refuses it within two seconds."""
-        if asked.name not in {token.id for token in await self._tokens.all() if token.revoked is None}:
+        forget = asked.query.forget
+        if asked.name not in {token.id for token in await self._tokens.all() if forget or token.revoked is None}:
             raise NotFound(
                 f"There is no token with the id '{asked.name[:200]}'.", hint="Is it spelt as the list has it?"
             )
@@ -102,7 +110,7 @@ class Tokens:
             raise Conflict(
                 "This token is the one that INTERMODEL_TOKEN holds.", hint="Unset it and start the node again."
             )
-        await self._tokens.revoke(asked.name)
+        await (self._tokens.forget if forget else self._tokens.revoke)(asked.name)
 
 
 def _told(token: Token) -> dict[str, object]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from decimal import Decimal
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -17,7 +15,7 @@ from intermodel.settings.model import WHOLE
 from intermodel.web.api.forms import Form, Listing
 from intermodel.web.api.operation import Asked, Made, Operation
 from intermodel.web.openai_requests import MODEL_LENGTH
-from intermodel.writer.estimate import FREE, Estimate, Price, check_budget, estimate
+from intermodel.writer.estimate import FREE, Estimate, Price, check_budget, estimate, price_of
 from intermodel.writer.runs import ID, Run, Runs
 from intermodel.writer.topic import check_topic
 from intermodel.writer.values import MOST_ROUNDS, MOST_TOPIC, Brief, Role
@@ -181,13 +179,15 @@ def topic_of(text: str) -> str:
 
 
 def check_ceiling(brief: Brief, told: Estimate) -> None:
-    """Raises `Invalid` where a ceiling is wanted that nobody can keep."""
+    """Raises `Invalid` where a ceiling is wanted that nobody can keep, or that reaches no draft."""
     try:
         check_budget(brief, told)
     except OverBudget as error:
         raise Invalid(
             error.message,
-            hint="State the price of its deployment (0 where it is free), or write without a ceiling.",
+            hint="State the price of its deployment (0 where it is free), or write without a ceiling."
+            if error.code == "unpriced_model"
+            else "Give it more, take a cheaper model, or ask for fewer words and rounds.",
             code=error.code,
             param="dollars",
         ) from None
@@ -207,9 +207,7 @@ def _price(model: str, directory: Directory) -> Price | None:
     ]
     if not targets:
         raise NotFound(f"There is no model '{model[:200]}'.", hint="Choose one that the node lists.", param="model")
-    prices = [_of(target) for target in targets]
-    known = [price for price in prices if price is not None]
-    return _span(known) if len(known) == len(prices) else None
+    return price_of([_of(target) for target in targets])
 
 
 def _of(target: Target) -> Price | None:
@@ -218,10 +216,3 @@ def _of(target: Target) -> Price | None:
     if target.price_input is None or target.price_output is None:
         return None
     return Price((target.price_input, target.price_input), (target.price_output, target.price_output))
-
-
-def _span(prices: Sequence[Price]) -> Price:
-    def ends(values: list[Decimal]) -> tuple[Decimal, Decimal]:
-        return min(values), max(values)
-
-    return Price(ends([price.input[0] for price in prices]), ends([price.output[0] for price in prices]))

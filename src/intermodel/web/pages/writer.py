@@ -227,6 +227,7 @@ class Writer:
     async def _run(self, request: Request, caller: Caller, said: Said, status: int = 200) -> Response:
         run = await self._runs.get(request.path_params["id"])
         told = await asyncio.to_thread(shown, run)
+        run = told.run  # of which more was read
         brief = said.brief or (_settings_of(run) if run.state and run.state.brief else Draft())
         return page(
             request.scope,

@@ -22,6 +22,7 @@ from intermodel.core import Conflict, IntermodelError
 from intermodel.writer import export
 from intermodel.writer.check import unverified
 from intermodel.writer.journal import Called, Journal
+from intermodel.writer.plain import clean
 from intermodel.writer.reader import plan_of
 from intermodel.writer.runs import UNREADABLE, Run, broken
 from intermodel.writer.state import ARTICLE, RoundState, StepState
@@ -192,7 +193,7 @@ def _kept(run: Run, plan: Plan | None) -> _Kept:
     for place, call in enumerate(calls):
         number = _number(call)
         if call.role == Role.WRITER and number:
-            drafts[number], places[number] = _said(call), place
+            drafts[number], places[number] = clean(_said(call)), place
         elif call.role == Role.CRITIC and number:
             last = place
             with suppress(ValidationError):
@@ -228,7 +229,7 @@ def _number(call: Called) -> int:
 
 def _said(call: Called) -> str:
     try:
-        return str(orjson.loads(call.answer)["choices"][0]["message"]["content"]).strip()
+        return str(orjson.loads(call.answer)["choices"][0]["message"]["content"])
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
         return ""
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import yaml
-
 from intermodel.core import IntermodelError, Invalid
+from intermodel.records import yamltext
 from intermodel.writer.apart import text_of
 from intermodel.writer.look import MOST_PAGE, Hit
 from intermodel.writer.plain import clean, day, line, untagged
@@ -164,7 +163,7 @@ def document(path: Path, name: str, text: str) -> Document:
     told, body = _front(text, name)
     heading = HEADING.search(body)
     title = line(told.get("title"), 300) or (line(heading[1], 300) if heading else "") or Path(name).stem
-    return Document(path, name, title, body.strip(), day(str(told.get("published") or told.get("date") or "")))
+    return Document(path, name, title, body.strip(), day(told.get("published") or told.get("date")))
 
 
 def _front(text: str, name: str) -> tuple[dict[str, object], str]:
@@ -175,13 +174,13 @@ def _front(text: str, name: str) -> tuple[dict[str, object], str]:
     if not mark:
         return {}, text
     try:
-        told = yaml.safe_load(head)
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
+        told = yamltext.read(head, "front matter", "", numbers=False)
+    except Invalid:
         log.warning("the front matter of a document cannot be read", extra={"path": name})
         return {}, text
     if not isinstance(told, dict):
         return {}, text
-    return {str(key): value for key, value in told.items()}, text[4 + len(head) + len(mark) :]
+    return told, text[4 + len(head) + len(mark) :]
 
 
 def _opening(text: str) -> str:
