@@ -134,6 +134,18 @@ def test_it_waits_for_its_reader(node: Running, tmp_path: Path) -> None:
     assert told.ending is Ending.ACCEPTED
 
 
+@pytest.mark.parametrize(("score", "best", "remark"), [(9, 3, ""), (8, 2, "With your note it came to 8; round 2")])
+def test_what_a_note_asked_for_is_the_post_unless_it_is_worse(
+    tmp_path: Path, score: int, best: int, remark: str
+) -> None:
+    third = entry("critic", review(score), "3 of at most")
+    with node_with(tmp_path, {"critic": [third]}) as node:
+        first = article(node, tmp_path)
+        choice = Choice(2, "revise", "Say it again.")
+        told = article(node, tmp_path, before=lambda journal: journal.choose(first.plan, choice))
+    assert (told.best.number, told.remark[: len(remark)]) == (best, remark)
+
+
 def test_the_reader_takes_the_draft_as_it_stands(node: Running, tmp_path: Path) -> None:
     brief = replace(BRIEF, pause=True)
     write(node, tmp_path, brief)

@@ -86,8 +86,20 @@ class Writing:
         choice = self._chosen(plan, rounds[-1])
         if choice is not None and choice.action == "accept":
             return Article(self.brief, plan, notes, tuple(rounds), rounds[-1], ending)
-        article = Article(self.brief, plan, notes, tuple(rounds), best_of(rounds), ending, remark)
+        best = best_of(rounds)
+        if self._asked_for(plan, rounds) and rounds[-1] is not best:
+            if rounds[-1].verdict.score >= best.verdict.score:
+                best = rounds[-1]
+            else:
+                told = f"With your note it came to {rounds[-1].verdict.score:g}; round {best.number} stays the best."
+                remark = f"{remark} {told}".strip()
+        article = Article(self.brief, plan, notes, tuple(rounds), best, ending, remark)
         return article if ending is Ending.BUDGET else await self._edited(article)
+
+    def _asked_for(self, plan: Plan, rounds: Sequence[Round]) -> bool:
+        """Whether the last draft is the one that a note of the reader asked for."""
+        before = self._chosen(plan, rounds[-2]) if len(rounds) > 1 else None
+        return before is not None and before.action == "revise" and bool(before.note)
 
     @property
     def _most(self) -> int:
