@@ -150,7 +150,7 @@ async def build(
             keeps_content=settings.receipts.store_content,
         )
         stack.push_async_callback(gateway.stop, 0)
-        _begin(stack, records.sign_all(), "sign what is read of models")
+        _begin(stack, records.sign_all(), "sign what is read of models", patience_s=2)
         auth = Auth(tokens, folder.secret())
         forget = functools.partial(_forget_run, tokens, accounts.budgets)
         runs = Runs(folder.path / "writer", [*WRITE, "--data", str(folder.path)], settings.writer.at_once, forget)
@@ -241,12 +241,15 @@ def _asking(http: Http) -> Ask:
     return ask
 
 
-def _begin(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:
-    """Do it beside everything else, as long as the node is open."""
+def _begin(
+    stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None], name: str, patience_s: float = 0
+) -> None:
+    """Do it beside everything else, as long as the node is open, and so much longer if it would end by itself."""
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_tell)
 
     async def end() -> None:
+        await asyncio.wait({task}, timeout=patience_s)
         task.cancel()
         await asyncio.wait({task})
 

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 CHUNK = 10_000
 """Entries of the ledger after which it is noted how far the catalogue came; in so many a thing is listed once."""
+PATIENCE_S = 5.0
+"""How long the end of a node waits for the thing that is being listed."""
 _BREATH = 16
 """Entries that are read in one go, so that calls which stream through this thread go on."""
 
@@ -44,7 +46,7 @@ class Listing:
         self._today = today
         self._one_by_one = asyncio.Lock()  # else an older record could come behind a newer one
         self._task: asyncio.Task[None] | None = None
-        self._behind = False
+        self._behind = self._ending = False
         self._grounds = ""
         self._at = 0
         self._whole = True
@@ -67,8 +69,11 @@ class Listing:
         return self._task
 
     async def close(self) -> None:
-        """Leave the rest to the next start."""
+        """Leave the rest to the next start. What is being listed is finished: a connection to the database that is
+        being made cannot be cancelled without being lost."""
+        self._behind, self._ending = False, True
         if self._task is not None:
+            await asyncio.wait([self._task], timeout=PATIENCE_S)
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -85,6 +90,8 @@ class Listing:
             self._grounds = grounds
         while self._at < (end := min(self._ledger.log.size, self._at + CHUNK)):
             for name in await self._concerned(self._at, end):
+                if self._ending:
+                    return
                 with self._tried(name):
                     await self.now(name)
             self._at = end
@@ -95,6 +102,8 @@ class Listing:
         """The things of which these entries speak, and all that was made of them, each once."""
         found: dict[str, None] = {}
         for index in range(first, end):
+            if self._ending:
+                break
             with self._tried(f"what entry {index} speaks of"):
                 said = (await self._ledger.entry(index)).statement
                 if said and said.predicate_type in TAKEN:
