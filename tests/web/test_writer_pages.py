@@ -457,7 +457,7 @@ def test_the_page_begins_a_run_once_and_removes_it(told: Told) -> None:
         state = until(node, form["id"], "waiting", "failed")
         # the folder of documents holds none of the sentences that this model's script knows
         assert state["standing"] == "failed"
-        assert "No source was found" in state["why"]
+        assert "for none of them did 'scripted' give an answer" in state["why"]
         assert "Go on" in text(browser.get(first.headers["location"]).text)
         assert browser.post(first.headers["location"], data={"do": "remove"}).headers["location"] == "/writer"
         assert browser.get(first.headers["location"]).status_code == 404

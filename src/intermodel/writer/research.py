@@ -56,7 +56,7 @@ class Research:
                 )
             why = " ".join(f"{cut(gap.what, 100)}: {cut(gap.why, 200)}" for gap in notes.gaps[:3])
             raise NotFound(
-                f"No source was found on '{cut(self.brief.topic, 80)}'. {why}",
+                f"No source was found on '{cut(self.brief.topic, 80)}'. {why}".rstrip(),
                 hint="Try other words, or another back end with --search.",
                 code="no_sources",
             )
@@ -141,7 +141,8 @@ class Research:
         numbered = "\n".join([title, *(f"{i}. {said[index]}" for i, index in enumerate(telling, 1))])
         parts[1] = Part(SOURCE, numbered, others=True)
         try:
-            held = Findings.of(len(telling))
+            small = self.agents.room(Role.RESEARCHER).small  # such a model says nothing sooner than something
+            held = Findings.of(len(telling), least=1 if small else 0)
             found = await self.agents.ask(
                 Role.RESEARCHER, f"source: {cut(source.title, 60)}", number, parts, held, needed=False
             )

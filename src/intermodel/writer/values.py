@@ -79,10 +79,11 @@ class Findings(Answer):
     claims: list[Found]
 
     @staticmethod
-    def of(sentences: int) -> type[Findings]:
-        """Held to a source of so many sentences, so that no claim can name one that is not there."""
+    def of(sentences: int, least: int = 0) -> type[Findings]:
+        """Held to a source of so many sentences, so that no claim can name one that is not there, and to at least so
+        many claims."""
         found = create_model("Found", __base__=Found, sentence=(int, Field(ge=1, le=sentences)))
-        return create_model("Findings", __base__=Findings, claims=(list[found], ...))
+        return create_model("Findings", __base__=Findings, claims=(list[found], Field(min_length=least)))
 
 
 class Section(Answer):
