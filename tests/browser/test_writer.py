@@ -118,6 +118,7 @@ def test_pages_fit_a_telephone_and_the_dark(open_page: Open, node: Running, cons
         page = open_page("/writer", **options)
         assert overflow(page) <= 0
         page.get_by_label("Topic").fill("x" * 2001)
+        page.get_by_label("Model", exact=True).select_option("a/slow-one")
         page.get_by_role("button", name="Estimate").click()
         expect(page.get_by_role("alert")).to_contain_text("at most 2,000")
         assert overflow(page) <= 0
