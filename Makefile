@@ -40,7 +40,7 @@ $(VENV)/.writer: requirements/writer.lock
 	@$(PIP) install --require-hashes -r requirements/writer.lock
 	@touch $@
 
-test: setup-dev  ## The everyday suite, under three minutes.
+test: setup-dev  ## The everyday suite, some four minutes on two cores.
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -p no:schemathesis --ignore tests/browser -m "not slow and not browser"
 
 slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds; and every property with all of its examples.
