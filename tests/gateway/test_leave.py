@@ -134,7 +134,9 @@ def test_a_node_that_stops_during_it_writes_the_receipt(
     leave(node, server, model, stream=stream, before_head=before_head)
     on(node, node.node.gateway.stop(0.1))
     told = the_receipt(node)
-    assert told["outcome"] in ("left", "broken")
+    # the call fails where the node learns that it is to stop before it learns that the client is gone
+    assert told["outcome"] in ("left", "broken", "failed")
+    assert told["attempts"][0]["outcome"] in ("left", "broken")
     assert told["spent"] > 0
     until(server.asked[0].left.is_set)
     assert not node.node.gateway._after
