@@ -100,6 +100,24 @@ async def test_a_writer_that_is_cancelled_leaves_no_lock(database: Database) -> 
     assert await count(database) >= 60
 
 
+@pytest.mark.parametrize("moment", range(20))
+async def test_a_task_that_is_cancelled_again_while_it_connects_leaves_nothing_behind(
+    database: Database, moment: int
+) -> None:
+    async def connect() -> None:
+        async with database.begin():
+            pass
+
+    connecting = [asyncio.create_task(connect()) for _ in range(4)]
+    await asyncio.sleep(moment * 0.0005)
+    for task in connecting * 3:
+        task.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait(connecting)
+    await database.close()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
 async def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
     async with database.begin() as db:
         await db.execute(text("UPDATE alembic_version SET version_num = '9999'"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Database:
     def __init__(self, url: str, *, default: Path) -> None:
         """`url` as in the settings (empty: SQLite at `default`). Raises `Invalid` for a URL that is not understood."""
         self._engine = _engine(url, default)
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def dialect(self) -> str:
@@ -65,6 +67,7 @@ class Database:
             return await connection.run_sync(_is_current)
 
     async def close(self) -> None:
+        await asyncio.gather(*self._closing, return_exceptions=True)
         await self._engine.dispose()
 
     @contextlib.asynccontextmanager
@@ -74,8 +77,13 @@ class Database:
         Raises `Unavailable` where the database is full, read-only, locked or gone.
         """
         try:
-            async with self._engine.begin() as connection:
+            connection = await self._connect()
+            try:
                 yield connection
+            except BaseException:
+                await asyncio.shield(self._later(connection.close()))
+                raise
+            await asyncio.shield(self._later(_commit(connection)))
         except (DBAPIError, OSError) as error:
             if isinstance(error, DBAPIError) and type(error).__name__ not in _CIRCUMSTANCES:
                 raise
@@ -84,6 +92,25 @@ class Database:
                 hint="Is the disk full or read-only, the server gone, its URL wrong? `intermodel doctor` looks.",
                 code="database_unavailable",
             ) from error
+
+    async def _connect(self) -> AsyncConnection:
+        """A connection of the pool. Where the current task is cancelled before it is there, it goes back when it is.
+
+        SQLAlchemy would drop a connection that is being made then, unclosed and with its thread.
+        """
+        connecting = asyncio.create_task(self._engine.connect().start())
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            self._later(_give_back(connecting))
+            raise
+
+    def _later(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of its own, which `close` waits for: whoever began it may be cancelled, more than once."""
+        task = asyncio.create_task(closing)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
 
     @contextlib.asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -100,6 +127,18 @@ _SNAPSHOTS = {
     "sqlite": "BEGIN",  # Python's module begins none for what only reads
     "postgresql": "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
 }
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    try:
+        await connection.commit()
+    finally:
+        await connection.close()
+
+
+async def _give_back(connecting: asyncio.Task[AsyncConnection]) -> None:
+    with contextlib.suppress(DBAPIError, OSError):  # nobody waits for it any more
+        await (await connecting).close()
 
 
 def _engine(url: str, default: Path) -> AsyncEngine:
