@@ -81,9 +81,9 @@ class Database:
             try:
                 yield connection
             except BaseException:
-                await asyncio.shield(self._later(connection.close()))
+                await self._ended(connection.close())
                 raise
-            await asyncio.shield(self._later(_commit(connection)))
+            await self._ended(_commit(connection))
         except (DBAPIError, OSError) as error:
             if isinstance(error, DBAPIError) and type(error).__name__ not in _CIRCUMSTANCES:
                 raise
@@ -103,6 +103,15 @@ class Database:
             return await asyncio.shield(connecting)
         except asyncio.CancelledError:
             self._later(_give_back(connecting))
+            raise
+
+    async def _ended(self, ending: Coroutine[Any, Any, None]) -> None:
+        """Wait for the end of a transaction, to its end also where the current task is cancelled: it is kept or not."""
+        task = self._later(ending)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
             raise
 
     def _later(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
