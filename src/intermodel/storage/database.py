@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, insert, inspect, select, text
 from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from intermodel.core import Conflict, Invalid, Unavailable
 from intermodel.storage.tables import node
+
+log = logging.getLogger(__name__)
 
 _CIRCUMSTANCES = {"OperationalError", "InterfaceError", "InternalError", "DatabaseError", "DBAPIError"}
 """SQLAlchemy's errors that tell of a damaged file, a full disk, a server that is gone or refuses; the others are
@@ -67,7 +70,8 @@ class Database:
             return await connection.run_sync(_is_current)
 
     async def close(self) -> None:
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        while self._closing:
+            await asyncio.wait(self._closing)
         await self._engine.dispose()
 
     @contextlib.asynccontextmanager
@@ -112,6 +116,8 @@ class Database:
             await asyncio.shield(task)
         except asyncio.CancelledError:
             await asyncio.wait([task])
+            if (error := task.exception()) is not None:
+                log.warning("a transaction failed whose task was cancelled: %s", type(error).__name__)
             raise
 
     def _later(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -146,7 +152,7 @@ async def _commit(connection: AsyncConnection) -> None:
 
 
 async def _give_back(connecting: asyncio.Task[AsyncConnection]) -> None:
-    with contextlib.suppress(DBAPIError, OSError):  # nobody waits for it any more
+    with contextlib.suppress(SQLAlchemyError, OSError):  # nobody waits for it any more
         await (await connecting).close()
 
 
