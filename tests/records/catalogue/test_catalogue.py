@@ -152,6 +152,18 @@ async def test_both_databases_find_the_same(database: Database) -> None:
     await follow(database, [many, "remove", many[:20], again, "start", "rebuild", again], queries)
 
 
+async def test_of_many_with_one_address_the_last_is_found(database: Database) -> None:
+    """So many at once that they are indexed as they are taken, before the database has given them numbers."""
+    catalogue = Catalogue(database)
+    await catalogue.put([Entry("a/first"), Entry("a/llama-7", popularity=9, tags=("old",))])
+    many = [Entry(f"a/llama-{i % 1_700}", popularity=i, tags=(f"round{i // 1_700}",)) for i in range(2_500)]
+    assert await catalogue.put(many) == 2_500
+    there = [Entry("a/first"), *{entry.address: entry for entry in many}.values()]
+    for which in (catalogue, Catalogue(database)):
+        for query in (Query("llama"), Query("round0"), Query("round1"), Query("old"), Query("7"), Query()):
+            agree(await which.search(query), there, query)
+
+
 async def test_another_process_forgets_what_was_removed_before_a_rebuild(database: Database) -> None:
     one, other = Catalogue(database, batch=4, stored_from=6), Catalogue(database, batch=4, stored_from=6)
     await other.put([Entry(f"o/{name}") for name in "cabba"])
@@ -360,7 +372,7 @@ from intermodel.storage import Database
 async def main():
     database = Database("", default=Path(sys.argv[1]))
     await database.open()
-    catalogue = Catalogue(database, batch=50, stored_from=120)
+    catalogue = Catalogue(database, batch=int(sys.argv[2]), stored_from=120)
     await catalogue.put((Entry(f"a/llama-{i}") for i in range(10**6)), lambda done: print(done, flush=True))
 
 asyncio.run(main())
@@ -368,10 +380,10 @@ asyncio.run(main())
 
 
 async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
-    for attempt in range(3):
+    for attempt, batch in enumerate((1_500, 50, 50)):
         file = tmp_path / f"{attempt}.db"
         with subprocess.Popen(  # noqa: ASYNC220 - nothing else runs here
-            [sys.executable, "-c", KILLED, file], stdout=subprocess.PIPE
+            [sys.executable, "-c", KILLED, file, str(batch)], stdout=subprocess.PIPE
         ) as process:
             assert process.stdout is not None
             for _ in range(3 + attempt * 4):
@@ -384,7 +396,7 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         async with database.begin() as db:
             rows = (await db.execute(select(func.count()).select_from(catalogue_records))).scalar_one()
         assert acknowledged <= found.total == rows
-        assert rows % 50 == 0
+        assert rows % batch == 0
         await catalogue.put([Entry("b/zebra")])
         assert (await catalogue.search(Query("zebra"))).counts["owner"] == (Count("b", 1),)
         await database.close()

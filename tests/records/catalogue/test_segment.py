@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from intermodel.records.catalogue import Entry
 from intermodel.records.catalogue.errors import DamagedError
 from intermodel.records.catalogue.index import Indexer, without
-from intermodel.records.catalogue.segment import Segment, build, merged, read, to_merge, written
+from intermodel.records.catalogue.segment import Builder, Segment, build, merged, read, to_merge, written
 
 ENTRIES = [Entry(f"o{i % 3}/llama-{i}", tasks=("t",) * (i % 2), summary="some words", parameters=i) for i in range(40)]
 
@@ -39,6 +39,17 @@ def test_a_changed_byte_is_noticed_or_says_the_same(at: int, change: int) -> Non
 def test_other_bytes_are_no_segment(data: bytes) -> None:
     with pytest.raises(DamagedError):
         read(data)
+
+
+@given(st.permutations(range(len(ENTRIES))), st.lists(st.integers(0, 20), max_size=4), st.integers(1, len(ENTRIES)))
+def test_what_comes_some_at_a_time_is_built_in_any_order(order: list[int], lengths: list[int], most: int) -> None:
+    builder, at = Builder(), 0
+    for length in (*lengths, len(ENTRIES)):
+        builder.add(ENTRIES[at : at + length])
+        at += length
+    segment = merged([(builder.segment(range(5, 5 + most), order[:most]), None)])  # drops the words of none
+    assert segment is not None
+    assert told(segment) == told(build([(number, ENTRIES[i]) for number, i in enumerate(order[:most], 5)]))
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.sets(st.integers(1, 40)))

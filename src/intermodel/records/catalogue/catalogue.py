@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +21,7 @@ from intermodel.storage import Database
 if TYPE_CHECKING:
     from intermodel.records.catalogue.index import Index
     from intermodel.records.catalogue.keeper import Keeper
+    from intermodel.records.catalogue.segment import Builder, Segment
 
 BATCH = 20_000
 """Entries that are committed together in a long import; one with a long summary counts for more."""
@@ -65,13 +68,13 @@ class Catalogue:
         """
         source, done = iter(entries), 0
         while True:
-            count, batch = await asyncio.to_thread(_taken, source, self._batch)
+            count, batch, segment = await asyncio.to_thread(_taken, source, self._batch)
             if not count:
                 return done
-            if count <= rows.CHUNK:
+            if segment is None:
                 batch = await self._new(batch)
-            if batch.entries:
-                await self._change(batch, batch.addresses)
+            if batch.documents:
+                await self._change(batch, batch.addresses, segment)
             done += count
             if progress is not None:
                 progress(done)
@@ -158,18 +161,18 @@ class Catalogue:
         async with self._database.snapshot() as db:
             return batch.without({document for _, document in await rows.there(db, batch.addresses)})
 
-    async def _change(self, batch: Batch, keys: dict[str, int]) -> int:
+    async def _change(self, batch: Batch, keys: Mapping[str, int], segment: Segment | None = None) -> int:
         """Put entries in place of what is at the addresses of those keys; how many there were."""
         async with self._changing:
             try:
-                return await self._commit(batch, keys)
+                return await self._commit(batch, keys, segment)
             except DamagedError:
                 await self._rebuild()
-                return await self._commit(batch, keys)
+                return await self._commit(batch, keys, segment)
 
-    async def _commit(self, batch: Batch, keys: dict[str, int]) -> int:
+    async def _commit(self, batch: Batch, keys: Mapping[str, int], segment: Segment | None) -> int:
         async with self._database.begin() as db:
-            steps = max(1, len(batch.entries))
+            steps = max(1, len(batch.documents))
             change, indexed = await rows.next_change(db, steps)
             gone = [number for number, _ in await rows.there(db, keys)]
             before = keeper = None
@@ -177,12 +180,15 @@ class Catalogue:
                 keeper = await self._kept()
                 before = await keeper.caught_up(db, change - steps, indexed)
             await rows.delete_(db, gone, change)
-            numbers = range(change - len(batch.entries) + 1, change + 1)
+            numbers = range(change - len(batch.documents) + 1, change + 1)
             await rows.insert_(db, numbers, batch)
             if keeper is None or before is None:  # few, and nobody searches: whoever does will read their rows
                 return len(gone)
-            numbered = list(zip(numbers, batch.entries, strict=True))
-            index = await keeper.changed(db, before, change, numbered, gone)
+            if segment is None:
+                segment = await asyncio.to_thread(keeper.segment, list(zip(numbers, batch.documents, strict=True)))
+            else:
+                segment = segment.moved(numbers[0])
+            index = await keeper.changed(db, before, change, segment, gone)
         keeper.index = index
         return len(gone)
 
@@ -199,13 +205,32 @@ def _keeper(stored_from: int) -> Keeper:
     return Keeper(stored_from)
 
 
-def _taken(source: Iterator[Entry], most: int) -> tuple[int, Batch]:
-    """How many were taken, and those."""
-    taken: list[Entry] = []
-    left = most
-    for entry in source:
-        taken.append(entry)
-        left -= 1 + len(entry.summary) // LONG
-        if left <= 0:
-            break
-    return len(taken), Batch.of(taken)
+def _taken(source: Iterator[Entry], most: int) -> tuple[int, Batch, Segment | None]:
+    """How many were taken; what is written of them; and of many, the index over them, with numbers from 0.
+
+    Entries live for a chunk and no longer: all of them would be too many for the processor's cache, and to free them in
+    one go holds up every other thread.
+    """
+    places: dict[str, int] = {}
+    keys: list[int] = []
+    documents: list[str] = []
+    ancestors: list[list[int]] = []
+    builder: Builder | None = None
+    while most > 0 and (some := list(itertools.islice(source, min(most, rows.CHUNK)))):
+        for entry in some:
+            places[entry.address] = len(keys)
+            keys.append(key_of(entry.address))
+            documents.append(entry.written())
+            ancestors.append([key_of(ancestor) for ancestor in entry.ancestors])
+            most -= 1 + len(entry.summary) // LONG
+        if builder is None and len(some) == rows.CHUNK:
+            from intermodel.records.catalogue.segment import Builder  # slow to import, and rarely needed
+
+            builder = Builder()
+        if builder is not None:
+            builder.add(some)
+    # of one address the last; in the order of the hashes, as the database's index takes them quickest
+    addresses = dict(sorted(((address, keys[at]) for address, at in places.items()), key=itemgetter(1)))
+    order = [places[address] for address in addresses]
+    batch = Batch(addresses, [documents[at] for at in order], [ancestors[at] for at in order])
+    return len(keys), batch, None if builder is None else builder.segment(range(len(order)), order)

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from intermodel.records.catalogue.entry import Entry
 from intermodel.records.catalogue.find import View
-from intermodel.records.catalogue.segment import COLUMNS, Segment, build, merged, to_merge
+from intermodel.records.catalogue.segment import COLUMNS, Segment, merged, to_merge
 from intermodel.records.catalogue.values import Collected, Values
 
 MOST = 200_000
@@ -81,12 +80,10 @@ class Indexer:
         numbers = {name: self._values[name].numbers(segment.columns[name].combinations) for name in COLUMNS}
         return without(View(segment, None, numbers), gone)
 
-    def put(self, index: Index, change: int, entries: Sequence[tuple[int, Entry]], gone: Sequence[int]) -> Index:
-        """The index at `change`, with those entries, by their numbers, and without those that are gone."""
+    def put(self, index: Index, change: int, new: Segment | None, gone: Sequence[int]) -> Index:
+        """The index at `change`, with the entries of that segment and without those that are gone."""
         index = index.without(gone)
-        tail = index.tail
-        if entries:
-            tail = (*tail, self.view(build(entries)))
+        tail = index.tail if new is None else (*index.tail, self.view(new))
         while (some := to_merge([len(view.segment) for view in tail], MOST)) is not None:
             tail = (*tail[: some.start], *self._merged(tail[some]))
         return self.known(replace(index, change=change, tail=tail))

@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from intermodel.records.catalogue import rows
-from intermodel.records.catalogue.entry import Entry
 from intermodel.records.catalogue.find import Answer, answer
 from intermodel.records.catalogue.index import Index, Indexer, Stored
 from intermodel.records.catalogue.query import Query
-from intermodel.records.catalogue.segment import read, written
+from intermodel.records.catalogue.segment import Segment, build, read, written
 from intermodel.storage.tables import catalogue_gone, catalogue_records, catalogue_segments, catalogue_state
 
 
@@ -49,15 +49,15 @@ class Keeper:
         since = max(before.change, indexed)
         fresh = select(record_c.number, record_c.document).order_by(record_c.number)
         found = (await db.execute(fresh.where(record_c.number > since, record_c.number <= change))).all()
-        entries = await asyncio.to_thread(rows.numbered, found)
+        new = await asyncio.to_thread(self.segment, found)
         then = replace(before, indexed=indexed, stored=tuple(stored), tail=tail)
-        return await asyncio.to_thread(self._indexer.put, then, change, entries, gone)
+        return await asyncio.to_thread(self._indexer.put, then, change, new, gone)
 
     async def changed(
-        self, db: AsyncConnection, before: Index, change: int, entries: Sequence[tuple[int, Entry]], gone: Sequence[int]
+        self, db: AsyncConnection, before: Index, change: int, new: Segment | None, gone: Sequence[int]
     ) -> Index:
-        """The index at `change`, with those entries and without those numbers; a long tail is stored."""
-        index = await asyncio.to_thread(self._indexer.put, before, change, entries, gone)
+        """The index at `change`, with the entries of that segment and without those numbers; a long tail is stored."""
+        index = await asyncio.to_thread(self._indexer.put, before, change, new, gone)
         return await self._store(db, index, change) if index.waiting >= self._stored_from else index
 
     async def rebuilt(self, db: AsyncConnection, batch: int) -> Index:
@@ -72,15 +72,20 @@ class Keeper:
         c, index, last = catalogue_records.c, Index(), 0
         query = select(c.number, c.document).order_by(c.number).limit(batch)
         while found := (await db.execute(query.where(c.number > last))).all():
-            entries = await asyncio.to_thread(rows.numbered, found)
-            last = entries[-1][0]
-            index = await asyncio.to_thread(self._indexer.put, index, last, entries, [])
+            last = found[-1].number
+            new = await asyncio.to_thread(self.segment, found)
+            index = await asyncio.to_thread(self._indexer.put, index, last, new, [])
             step += 1
             index = await self._store(db, index, step)
         # up to this change and not only to the last row that lives: another process may hold dead ones beyond
         index = replace(index, change=change, indexed=change)
         await db.execute(update(catalogue_state).values(indexed=index.indexed))
         return index
+
+    @staticmethod
+    def segment(found: Sequence[Any]) -> Segment | None:
+        """The index over rows of numbers and documents; None over none. Takes its time."""
+        return build([(number, rows.entry_of(document)) for number, document in found]) if found else None
 
     @staticmethod
     def answer(index: Index, query: Query, exact_up_to: int, sample: int) -> Answer:

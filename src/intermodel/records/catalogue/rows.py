@@ -6,17 +6,18 @@ Every function takes a connection, and leaves beginning and committing to its ca
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import (
-    JSON,
+    ARRAY,
     BigInteger,
     BindParameter,
     ColumnElement,
     Table,
+    any_,
     bindparam,
     cast,
     delete,
@@ -40,36 +41,31 @@ from intermodel.storage.tables import (
 CHUNK = 1_000
 """Rows that are handed to the database's driver at once: the event loop waits for as long as that takes."""
 
+_BY_INDEX = "SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)"
+"""To the end of the transaction, PostgreSQL reads no table whole to find a few rows, as it else does with one that grew
+since its last statistics. Where it must read one whole, it believes that to be dear, and would compile code for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Entries, each of another address; the hashes of those addresses, which ascend; and what is written of each."""
+    """What is written of entries, each of another address, in the order of the hashes of those addresses."""
 
-    entries: Sequence[Entry]
-    keys: Sequence[int]
+    addresses: Mapping[str, int]
+    """Each with its hash."""
     documents: Sequence[str]
-
-    @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Batch:
-        """In the order of the hashes, in which the database's index takes them quickest; of one address the last."""
-        latest = list({entry.address: entry for entry in entries}.values())
-        keys = [key_of(entry.address) for entry in latest]
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        found = [latest[i] for i in order]
-        return cls(found, [keys[i] for i in order], [entry.written() for entry in found])
-
-    @property
-    def addresses(self) -> dict[str, int]:
-        """Each with its hash."""
-        return {entry.address: key for entry, key in zip(self.entries, self.keys, strict=True)}
+    ancestors: Sequence[Sequence[int]]
+    """Of each entry, the hashes of the addresses of what it was made from."""
 
     def without(self, documents: Collection[str]) -> Batch:
-        """The entries of which something else is to be written."""
+        """What is to be written of the entries of which something else is there."""
         new = [i for i, document in enumerate(self.documents) if document not in documents]
-        return Batch([self.entries[i] for i in new], [self.keys[i] for i in new], [self.documents[i] for i in new])
+        addresses = list(self.addresses.items())
+        return Batch(
+            dict(addresses[i] for i in new), [self.documents[i] for i in new], [self.ancestors[i] for i in new]
+        )
 
 
-NONE = Batch((), (), ())
+NONE = Batch({}, (), ())
 
 
 async def state(db: AsyncConnection) -> tuple[int, int]:
@@ -88,6 +84,8 @@ async def next_change(db: AsyncConnection, steps: int) -> tuple[int, int]:
 
 async def there(db: AsyncConnection, keys: Mapping[str, int]) -> list[tuple[int, str]]:
     """Number and document of each row that is at those addresses."""
+    if db.dialect.name == "postgresql":
+        await db.exec_driver_sql(_BY_INDEX)
     c = catalogue_records.c
     found: list[tuple[int, str]] = []
     for some in batched(sorted(keys.values())):
@@ -98,14 +96,9 @@ async def there(db: AsyncConnection, keys: Mapping[str, int]) -> list[tuple[int,
 
 async def insert_(db: AsyncConnection, numbers: Sequence[int], batch: Batch) -> None:
     """Write entries under those numbers."""
-    await _insert(db, catalogue_records, zip(numbers, batch.keys, batch.documents, strict=True))
-    ancestors = {
-        (key_of(ancestor), number)
-        for number, entry in zip(numbers, batch.entries, strict=True)
-        if entry.ancestors
-        for ancestor in entry.ancestors
-    }
-    await _insert(db, catalogue_ancestors, iter(sorted(ancestors)))
+    await _insert(db, catalogue_records, zip(numbers, batch.addresses.values(), batch.documents, strict=True))
+    found = {(one, number) for number, ancestors in zip(numbers, batch.ancestors, strict=True) for one in ancestors}
+    await _insert(db, catalogue_ancestors, iter(sorted(found)))
 
 
 async def delete_(db: AsyncConnection, numbers: Sequence[int], change: int) -> None:
@@ -147,10 +140,6 @@ def batched(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     return (values[at : at + CHUNK] for at in range(0, len(values), CHUNK))
 
 
-def numbered(rows: Sequence[Any]) -> list[tuple[int, Entry]]:
-    return [(number, entry_of(text)) for number, text in rows]
-
-
 def entry_of(text: str) -> Entry:
     """An entry as it lies in the database. Raises `Unavailable` where that was damaged."""
     try:
@@ -166,15 +155,19 @@ async def _insert(db: AsyncConnection, table: Table, rows: Iterator[tuple[Any, .
 
     SQLAlchemy would look at each value of each row again, which costs more than all that the driver does with it.
     """
-    statement = str(insert(table).compile(dialect=db.dialect))
+    together = db.dialect.name == "postgresql"  # one statement for them all is half the work of one for each
+    written = insert(table)
+    if together:
+        lists = [func.unnest(cast(bindparam(column.name), ARRAY(column.type))) for column in table.columns]
+        written = written.from_select(table.columns.keys(), select(*lists))
+    statement = str(written.compile(dialect=db.dialect))
     while some := list(itertools.islice(rows, CHUNK)):
-        await db.exec_driver_sql(statement, some)
+        await db.exec_driver_sql(statement, tuple(map(list, zip(*some, strict=True))) if together else some)
 
 
 def _among(db: AsyncConnection, column: ColumnElement[int], numbers: Sequence[int]) -> ColumnElement[bool]:
     """Whether the column is one of many numbers, as one parameter: a thousand of them take as long as the search."""
+    if db.dialect.name == "postgresql":
+        return column == any_(bindparam(None, list(numbers), ARRAY(BigInteger)))
     given: BindParameter[str] = bindparam(None, orjson.dumps(list(numbers)).decode())
-    if db.dialect.name == "sqlite":
-        return column.in_(select(func.json_each(given).table_valued("value").c.value))
-    listed = func.json_array_elements_text(cast(given, JSON)).table_valued("value")
-    return column.in_(select(cast(listed.c.value, BigInteger)))
+    return column.in_(select(func.json_each(given).table_valued("value").c.value))

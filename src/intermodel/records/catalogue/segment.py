@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -64,6 +64,10 @@ class Segment:
     def last(self) -> int:
         return int(self.numbers[-1])
 
+    def moved(self, by: int) -> Segment:
+        """The segment with other numbers."""
+        return replace(self, numbers=self.numbers + by)
+
     def holding(self, word: str, beginning: bool = False) -> Array:
         """The postings of a word, or of all that begin with it (in no order then, and some more than once)."""
         key = word.encode()
@@ -89,23 +93,6 @@ class Segment:
         return there
 
 
-def build(entries: Sequence[tuple[int, Entry]]) -> Segment:
-    """The segment of some entries, at least one, whose numbers ascend."""
-    things = [entry for _, entry in entries]
-    texts = _Numbers()
-    words, starts, postings = _inverted(texts, *_occurrences(things, texts.__getitem__))
-    popularity = np.fromiter(map(attrgetter("popularity"), things), np.uint64, len(things))
-    checks = map(zlib.crc32, [thing.address.encode() for thing in things])
-    return Segment(
-        np.fromiter([number for number, _ in entries], np.int64, len(things)),
-        popularity << np.uint64(32) | np.fromiter(checks, np.uint64, len(things)),
-        words,
-        starts,
-        postings,
-        {name: _told(map(of, things), meaning, len(things)) for name, (of, meaning) in _ATTRIBUTES.items()},
-    )
-
-
 class _Numbers(dict[Any, int]):
     """A number for each that is asked for, from 0 in the order in which it first was."""
 
@@ -114,28 +101,69 @@ class _Numbers(dict[Any, int]):
         return number
 
 
-def _occurrences(things: Sequence[Entry], number: Callable[[str], int]) -> tuple[Array, Array]:
-    """Texts by their numbers, and the posting of each: whose it is, and whether of its address or name.
+class Builder:
+    """Makes a segment of entries that it is given some at a time, of which it keeps none.
 
-    A text is a piece of an address, name or summary, or a whole tag or task; many things have the same. Nothing else is
-    done for each thing by itself.
+    It numbers their *texts*: pieces of addresses, names and summaries, and whole tags and tasks. Many entries have the
+    same: what words those are, and what a facet makes of what is said, is found out once for all of them.
     """
-    named, told = array("i"), array("i")
-    each_named, each_told = [], []
-    for thing in things:
-        before = len(named), len(told)
-        named.extend(map(number, pieces(f"{thing.address} {thing.name}" if thing.name else thing.address)))
-        told.extend(map(number, thing.tags))
-        told.extend(map(number, thing.tasks))
-        if thing.summary:
-            told.extend({*map(number, pieces(thing.summary))})
-        each_named.append(len(named) - before[0])
-        each_told.append(len(told) - before[1])
-    places = np.arange(len(things), dtype=np.int32) << 1
-    return (
-        np.concatenate([np.frombuffer(named, np.int32), np.frombuffer(told, np.int32)]),
-        np.concatenate([np.repeat(places | 1, each_named), np.repeat(places, each_told)]),
-    )
+
+    def __init__(self) -> None:
+        self._texts = _Numbers()
+        self._named, self._told = array("i"), array("i")  # texts of addresses and names, and the others
+        self._each_named, self._each_told = array("i"), array("i")
+        self._ranks = array("Q")
+        self._said = {name: _Numbers() for name in COLUMNS}
+        self._codes = {name: array("i") for name in COLUMNS}
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take those after the ones before."""
+        named, told, number = self._named, self._told, self._texts.__getitem__
+        for entry in entries:
+            before = len(named), len(told)
+            named.extend(map(number, pieces(f"{entry.address} {entry.name}" if entry.name else entry.address)))
+            told.extend(map(number, entry.tags))
+            told.extend(map(number, entry.tasks))
+            if entry.summary:
+                told.extend({*map(number, pieces(entry.summary))})
+            self._each_named.append(len(named) - before[0])
+            self._each_told.append(len(told) - before[1])
+        self._ranks.extend([entry.rank for entry in entries])
+        for name, (of, _) in _ATTRIBUTES.items():
+            self._codes[name].extend(map(self._said[name].__getitem__, map(of, entries)))
+
+    def segment(self, numbers: Sequence[int], order: Sequence[int]) -> Segment:
+        """The segment of the entries that `order` names by when they came, from 0, under those numbers, which ascend.
+
+        Words and values that only others have stay in it, as those of none, until it is merged.
+        """
+        came = np.array(order, np.int64)
+        place_of = np.full(len(self._ranks), -1, np.int32)
+        place_of[came] = np.arange(len(came))
+        texts = np.concatenate([np.frombuffer(self._named, np.int32), np.frombuffer(self._told, np.int32)])
+        each_named, each_told = np.frombuffer(self._each_named, np.int32), np.frombuffer(self._each_told, np.int32)
+        doubled = place_of << 1
+        postings = np.concatenate([np.repeat(doubled | 1, each_named), np.repeat(doubled, each_told)])
+        kept = postings >= 0
+        words, starts, postings = _inverted(self._texts, texts[kept], postings[kept])
+        return Segment(
+            np.array(numbers, np.int64),
+            np.frombuffer(self._ranks, np.uint64)[came],
+            words,
+            starts,
+            postings,
+            {
+                name: _column_of(self._said[name], meaning, np.frombuffer(self._codes[name], np.int32)[came])
+                for name, (_, meaning) in _ATTRIBUTES.items()
+            },
+        )
+
+
+def build(entries: Sequence[tuple[int, Entry]]) -> Segment:
+    """The segment of some entries, at least one, whose numbers ascend."""
+    builder = Builder()
+    builder.add([entry for _, entry in entries])
+    return builder.segment([number for number, _ in entries], range(len(entries)))
 
 
 def _inverted(texts: Iterable[str], occurring: Array, postings: Array) -> tuple[Array, Array, Array]:
@@ -188,12 +216,10 @@ _ATTRIBUTES: dict[str, tuple[Callable[[Entry], Any], Callable[[Any], Combination
 """Where an entry says what a column holds, and which values that means."""
 
 
-def _told(values: Iterable[Any], meaning: Callable[[Any], Combination], count: int) -> Column:
-    """A column of what so many entries say."""
-    told = _Numbers()
-    codes = np.fromiter(map(told.__getitem__, values), np.int64, count)
+def _column_of(said: Iterable[Any], meaning: Callable[[Any], Combination], codes: Array) -> Column:
+    """A column of entries, each of which said one of those."""
     known = _Numbers()
-    table = np.array([known[meaning(value)] for value in told], np.int64)
+    table = np.array([known[meaning(one)] for one in said], np.int64)
     return Column(tuple(known), _small(table[codes], len(known)))
 
 
