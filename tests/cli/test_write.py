@@ -6,10 +6,12 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -58,9 +60,50 @@ def test_a_topic_becomes_a_post(node: Up, tmp_path: Path) -> None:
     ):
         assert said in done.stdout, said
     assert "# What it allows" in (tmp_path / "post" / "article.md").read_text()
+    assert done.stdout.splitlines()[-1] == (
+        "The post is the draft of round 2, polished by the editor: 9 of 10, the highest score. No problem is known "
+        "of either text. The critic has not read the editor's text: the score is of the draft."
+    )
     bill = next(line for line in done.stdout.splitlines() if line.split()[:1] == ["all"])
     state = state_of(tmp_path / "post")
     assert f"{state.dollars:f}" in bill
+
+
+def test_a_run_of_a_terminal_is_on_the_page_of_the_node(node: Up, tmp_path: Path) -> None:
+    folder = tmp_path / "post"
+    done = fresh(node, folder, "--pause")
+    runs = f"{node.said['url']}/api/v1/writer/runs"
+    [run] = [one for one in httpx2.get(runs, headers=node.headers).json()["data"] if one["elsewhere"] == str(folder)]
+    assert (run["standing"], run["topic"], len(run["rounds"])) == ("waiting", TOPIC, 1)
+    assert f"It can be followed at {node.said['url']}/writer/{run['id']}\n" in done.stderr
+    page = httpx2.get(f"{node.said['url']}/writer/{run['id']}", headers=node.headers | {"Accept": "text/html"}).text
+    assert f"Begun in a terminal, in <code>{folder}</code>" in page
+    assert "its folder <code>" in page
+    verb(node, "--resume", folder, "--accept-draft")
+    again = httpx2.get(f"{runs}/{run['id']}", headers=node.headers).json()
+    assert (again["standing"], again["ending"]) == ("finished", "reader")
+    assert httpx2.delete(f"{runs}/{run['id']}", headers=node.headers).status_code == 204
+    assert (folder / "article.md").is_file()
+    assert httpx2.get(f"{runs}/{run['id']}", headers=node.headers).status_code == 404
+
+
+@pytest.mark.slow
+def test_the_page_goes_on_with_a_run_of_a_terminal(node: Up, tmp_path: Path) -> None:
+    fresh(node, tmp_path / "post", "--pause")
+    runs = f"{node.said['url']}/api/v1/writer/runs"
+    [run] = [
+        one for one in httpx2.get(runs, headers=node.headers).json()["data"]
+        if one["elsewhere"] == str(tmp_path / "post")
+    ]  # fmt: skip
+    said = {"round": 1, "action": "accept"}
+    assert httpx2.post(f"{runs}/{run['id']}/choice", json=said, headers=node.headers).status_code == 200
+    for _ in range(300):
+        if (state := httpx2.get(f"{runs}/{run['id']}", headers=node.headers).json())["standing"] == "finished":
+            break
+        time.sleep(0.1)
+    assert (state["standing"], state["ending"], state["trouble"]) == ("finished", "reader", "")
+    assert (tmp_path / "post" / "article.bundle.json").is_file()
+    assert not [one.name for one in (tmp_path / "post").iterdir() if one.name.startswith(("outcome", "errors"))]
 
 
 def test_for_scripts_it_is_one_document(node: Up, tmp_path: Path) -> None:
@@ -73,10 +116,26 @@ def test_for_scripts_it_is_one_document(node: Up, tmp_path: Path) -> None:
         str(tmp_path),
     )
     assert [one["score"] for one in told["rounds"]] == [4, 9]
+    none = {"code": 0, "critic": 0}
+    assert told["post"] == {
+        "round": 2, "score": 9.0, "because": "score", "edited": True, "problems": {"draft": none, "post": none},
+    }  # fmt: skip
     again = json.loads(verb(node, "--resume", tmp_path, "--json").stdout)
     assert again["dollars"] == told["dollars"]
     by_out = json.loads(verb(node, TOPIC, "--out", tmp_path, "--json").stdout)
     assert by_out["brief"] == told["brief"]
+
+
+def test_for_whom_and_in_which_language(node: Up, tmp_path: Path) -> None:
+    wishes = ("--language", "de", "--audience", " lawyers  of start-ups ", "--tone", "dry")
+    told = json.loads(fresh(node, tmp_path, *wishes, "--json").stdout)
+    wanted = ("audience", "tone", "language")
+    assert [told["brief"][name] for name in wanted] == ["lawyers of start-ups", "dry", "de"]
+    calls = sum(one["calls"] for one in told["spent"].values())
+    told = json.loads(verb(node, "--resume", tmp_path, "--tone", "", "--json").stdout)
+    assert [told["brief"][name] for name in wanted] == ["lawyers of start-ups", "", "de"]
+    assert sum(one["calls"] for one in told["spent"].values()) == calls + 6, "all but what was searched and read"
+    assert "language: German" in (tmp_path / "article.md").read_text()
 
 
 def test_a_bundle_verifies(node: Up, tmp_path: Path) -> None:
@@ -141,6 +200,8 @@ def test_the_reader_decides(node: Up, tmp_path: Path) -> None:
         ),
         ([TOPIC, "--out", "x", "--rounds", "6"], 2, "less than or equal to 5"),
         ([TOPIC, "--out", "x", "--accept", "nan"], 2, "accept"),
+        ([TOPIC, "--out", "x", "--model", "scripted", "--language", "x" * 61], 2, "at most 60 are taken"),
+        ([TOPIC, "--out", "x", "--model", "scripted", "--tone", "a\x07"], 2, "The tone holds a character"),
     ],
 )
 def test_what_is_asked_wrongly(

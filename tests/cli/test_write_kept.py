@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
+from intermodel.writer.journal import Journal
 from intermodel.writer.state import state_of
+from intermodel.writer.values import Brief
 from tests.cli.test_gateway_verbs import command
 from tests.process import COMMAND, Up, up
 from tests.writer.script import BETTER, TOPIC, entry
@@ -138,6 +141,43 @@ def test_the_command_that_goes_on_can_be_pasted(node: Up, tmp_path: Path) -> Non
     pasted = subprocess.run(said, shell=True, capture_output=True, text=True, timeout=60, check=False, env=bare)
     assert pasted.returncode == 0, pasted.stderr
     assert state_of(folder).ending == "reader"
+
+
+def test_what_is_to_be_done_is_told_for_the_same_node(node: Up, tmp_path: Path) -> None:
+    here = shlex.join(arguments(node))
+    fresh(node, tmp_path / "my post", "--rounds", "1", model="free")
+    again = f"intermodel write --resume {shlex.quote(str(tmp_path / 'my post'))}"
+    said = verb(node, "--resume", tmp_path / "my post", "--revise", "Shorter.", code=5).output
+    assert f"Allow one more: {again} --rounds 2 {here}" in plain(said)
+    (tmp_path / "plan.json").write_text("{}")
+    said = verb(node, "--resume", tmp_path / "my post", "--plan", tmp_path / "plan.json", code=2).output
+    assert f"{again} --show-plan {here}" in plain(said)
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(Brief(TOPIC, "free"))
+    for wish in ("--show-plan", "--stop"):
+        said = verb(node, "--resume", tmp_path, wish, code=5).output
+        assert f"Go on first: intermodel write --resume {tmp_path} {here}" in plain(said)
+
+
+def test_an_evaluation_that_was_changed_by_hand_is_kept(node: Up, tmp_path: Path) -> None:
+    fact = {"id": "f", "text": "It is so.", "any": [["commercial"]]}
+    (tmp_path / "own.json").write_text(json.dumps([{"id": "own", "topic": TOPIC, "facts": [fact]}]))
+    words = (
+        "--evaluate",
+        "--topics",
+        tmp_path / "own.json",
+        "--model",
+        "free",
+        "--words",
+        "20",
+        "--out",
+        tmp_path / "e",
+    )
+    verb(node, *words)
+    assert "evaluation.edited" not in verb(node, *words).stderr
+    (tmp_path / "e" / "evaluation.md").write_text("mine")
+    assert "what it was is kept as evaluation.edited.md" in plain(verb(node, *words).stderr)
+    assert (tmp_path / "e" / "evaluation.edited.md").read_text() == "mine"
 
 
 def test_a_program_on_the_path_goes_by_its_name() -> None:

@@ -44,6 +44,7 @@ class Told:
     waiting: str
     failed: str
     hostile: str
+    wished: str
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
             written(
                 node, replace(BRIEF, model="hostile", rounds=2), Web({HOSTILE: "Apache allows it, <b>bold</b>." * 9})
             ),
+            written(node, replace(BRIEF, language="de")),
         )
 
 
@@ -136,6 +138,8 @@ def test_a_finished_run_in_full(told: Told) -> None:
     said = text(page)
     assert "The critic accepted it." in said
     assert "The Apache licence allows commercial use since 2004" in said
+    assert "The post is the draft of round 2, polished by the editor: 9 of 10, the highest score." in said
+    assert "So far the post is" not in said
     assert re.search(r'<a [^>]*href="#source-1"', page)
     assert 'id="source-1"' in page
     assert "<del>2005</del><ins>2004</ins>" in page
@@ -350,6 +354,19 @@ def test_an_estimate_comes_first_and_begins_nothing(told: Told) -> None:
         assert browser.get("/writer").text.count('href="/writer/') == before
 
 
+def test_for_whom_and_in_which_language_is_kept(told: Told) -> None:
+    wishes = {"audience": "lawyers", "tone": "dry & short", "language": "de"}
+    with visit(told.node) as browser:
+        page = browser.post("/writer", data=FORM | {"do": "estimate"} | wishes).text
+        for name, given in wishes.items():
+            assert re.search(rf'name="{name}" value="{html.escape(given)}"', page), name
+        one = browser.get(f"/writer/{told.wished}").text
+    assert 'name="language" value="de"' in one
+    with api(told.node) as client:
+        brief = client.get(f"/runs/{told.wished}").json()["brief"]
+    assert {name: brief[name] for name in wishes} == {"audience": "", "tone": "", "language": "de"}
+
+
 def test_a_topic_of_two_lines_as_browsers_send_it(told: Told) -> None:
     with visit(told.node) as browser:
         answer = browser.post(
@@ -372,6 +389,8 @@ def test_a_topic_of_two_lines_as_browsers_send_it(told: Told) -> None:
         ({"words": "1e9"}, "A whole number from 20 to 5000"),
         ({"accept": "nan"}, "A number from 0 to 10"),
         ({"dollars": "-1"}, "An amount such as 1.50"),
+        ({"audience": "x" * 301}, "At most 300 characters"),
+        ({"language": "a\x07"}, "At most 60 characters"),
         ({"dollars": "0"}, "An amount such as 1.50"),
         ({"search": "bing"}, "'search"),
         ({"model": "far/unpriced"}, "a budget of $1 cannot hold"),
@@ -406,6 +425,8 @@ def test_a_brief_that_is_wrong_is_said_so_and_kept(told: Told, changed: dict[str
         ({"topic": "x", "model": "scripted", "dollars": "1,5"}, 400, "dollars"),
         ({"topic": "x", "model": "far/unpriced"}, 400, "dollars"),
         ({"topic": "x", "model": "scripted", "colour": "red"}, 400, "colour"),
+        ({"topic": "x", "model": "scripted", "tone": "x" * 201}, 400, "tone"),
+        ({"topic": "x", "model": "scripted", "language": "a\x07"}, 400, "language"),
     ],
 )
 def test_the_api_says_which_field_is_wrong(told: Told, brief: dict[str, Any], status: int, param: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from intermodel.core import IntermodelError, Refused, Upstream
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.fetch import Pages
 from tests.providers.raw import Talk
 from tests.writer.site import Route, Site, answer, moved, public, site

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from intermodel.cli.door import Door
 from intermodel.core import Conflict, IntermodelError, NotFound, Upstream
 from intermodel.node import _forget_run
 from intermodel.writer import reader
+from intermodel.writer.journal import FILE, Journal
 from intermodel.writer.keeping import check_free
 from intermodel.writer.run import go_on
 from intermodel.writer.runs import Runs, new_id
@@ -69,6 +72,43 @@ def test_what_was_edited_by_hand_is_put_aside(node: Running, tmp_path: Path) -> 
     assert [(tmp_path / name).read_text() for name in state.kept] == ["first", "second"]
     assert state.document()["kept"] == state.kept
     assert post.read_text().startswith("---\ntitle:")
+
+
+@pytest.mark.parametrize("name", ["article.html", "article.json", "scores.svg", "article.bundle.json"])
+def test_no_file_that_was_changed_by_hand_is_overwritten(node: Running, tmp_path: Path, name: str) -> None:
+    write(node, tmp_path)
+    (tmp_path / name).write_text("mine")
+    state = write(node, tmp_path, replace(BRIEF, rounds=1))
+    stem, _, ending = name.rpartition(".")
+    kept = f"{stem}.edited.{ending}"
+    assert state.kept == [kept]
+    assert (tmp_path / kept).read_text() == "mine"
+    assert (tmp_path / name).read_text() != "mine"
+    assert write(node, tmp_path).kept == [kept], "what the run wrote itself is put nowhere"
+
+
+def test_a_bundle_that_was_changed_stays_as_long_as_its_post(node: Running, tmp_path: Path) -> None:
+    write(node, tmp_path)
+    (tmp_path / "article.bundle.json").write_text("mine")
+    assert write(node, tmp_path).kept == []
+    assert (tmp_path / "article.bundle.json").read_text() == "mine"
+
+
+def test_files_of_a_run_that_noted_the_post_alone_are_its_own(node: Running, tmp_path: Path) -> None:
+    write(node, tmp_path)
+    with closing(sqlite3.connect(tmp_path / FILE)) as journal, journal:
+        journal.execute("delete from told where kind = 'wrote' and data not like '%article.md%'")
+        journal.execute("""update told set data = json_remove(data, '$.file') where kind = 'wrote'""")
+    assert write(node, tmp_path, replace(BRIEF, rounds=1)).kept == []
+    (tmp_path / "article.html").write_text("mine")
+    assert write(node, tmp_path).kept == ["article.edited.html"]
+
+
+def test_what_is_written_into_a_run_before_it_wrote_is_put_aside(node: Running, tmp_path: Path) -> None:
+    with closing(Journal(tmp_path)) as journal:
+        journal.begin(BRIEF)
+    (tmp_path / "scores.svg").write_text("mine")
+    assert write(node, tmp_path).kept == ["scores.edited.svg"]
 
 
 def test_a_post_that_the_run_itself_wrote_is_put_nowhere(node: Running, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from intermodel.ledger import verify
 from intermodel.settings import Deployment, Price
 from intermodel.writer import export, reader
 from intermodel.writer.journal import Journal
+from intermodel.writer.outcome import post_of
 from intermodel.writer.run import go_on
 from intermodel.writer.state import RunState, state_of
 from intermodel.writer.topic import check_topic
@@ -102,6 +103,9 @@ def test_a_run_leaves_the_post_and_all_about_it(node: Running, tmp_path: Path) -
     article = export.read(tmp_path)
     assert article is not None
     assert (article.best.draft, article.ending, article.brief) == (EDITED, Ending.ACCEPTED, BRIEF)
+    assert state.post == post_of(article)
+    assert state.document()["post"] == told["post"]
+    assert (state.post.round, state.post.score, state.post.because, state.post.edited) == (2, 9, "score", True)
 
 
 def test_what_is_signed_verifies_offline(node: Running, tmp_path: Path) -> None:
@@ -136,6 +140,8 @@ def test_it_waits_and_goes_on_as_its_reader_says(node: Running, tmp_path: Path) 
     state = write(node, tmp_path, brief)
     assert (state.standing, document(tmp_path)["standing"]) == ("waiting", "waiting")
     assert document(tmp_path)["best"]["draft"] == SETTLED
+    assert state.post is not None
+    assert (state.post.round, state.post.because, state.post.edited) == (1, "only", False)
     assert (
         "[9]"
         not in (tmp_path / "article.md").read_text("utf-8").partition("## Not verified")[0].partition("---\n\n")[2]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from intermodel.core import Conflict, Invalid, NotFound
+from intermodel.core import Conflict, Invalid, NotFound, Unavailable
 from intermodel.writer.journal import Journal
 from intermodel.writer.reader import plan_of
-from intermodel.writer.runs import Run, Runs, new_id
+from intermodel.writer.runs import Run, Runs, list_at, new_id
 from intermodel.writer.state import state_of
 from intermodel.writer.values import MOST_TOPIC, Brief
 
@@ -192,6 +192,51 @@ async def test_a_topic_that_is_none_makes_no_run(tmp_path: Path, topic: str) -> 
         with pytest.raises(Invalid):
             await runs.new(Brief(topic, "m"))
         assert await runs.newest(1) == []
+
+
+def begun(folder: Path) -> Path:
+    """A run that somebody began in a terminal."""
+    folder.mkdir()
+    journal = Journal(folder)
+    journal.begin(BRIEF)
+    journal.close()
+    return folder
+
+
+async def test_a_run_of_a_terminal_is_listed_gone_on_with_and_taken_off_the_list(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "my post")
+    name = list_at(tmp_path / "writer", folder)
+    assert list_at(tmp_path / "writer", tmp_path / "writer" / name) == name, "it is listed once"
+    async with runs_in(tmp_path / "writer") as runs:
+        [run] = await runs.newest(10)
+        assert (run.id, run.standing, run.elsewhere) == (name, "new", str(folder))
+        await runs.start(name)
+        end(await until(lambda: runs.get(name), "running"))
+        await until(lambda: runs.get(name), "finished")
+        own = {"journal.sqlite3", ".lock", "end"}
+        assert {one.name for one in folder.iterdir()} <= own | {f"journal.sqlite3-{kind}" for kind in ("wal", "shm")}
+        await runs.remove(name)
+        assert await runs.newest(10) == []
+    assert state_of(folder).standing == "finished"
+    assert list((tmp_path / "writer").iterdir()) == []
+
+
+async def test_a_run_whose_folder_is_gone_is_not_listed(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "post")
+    name = list_at(tmp_path / "writer", folder)
+    folder.rename(tmp_path / "moved")
+    async with runs_in(tmp_path / "writer") as runs:
+        assert await runs.newest(10) == []
+        assert list_at(tmp_path / "writer", tmp_path / "moved") != name
+        assert [run.elsewhere for run in await runs.newest(10)] == [str(tmp_path / "moved")]
+        own = await runs.new(BRIEF)
+        assert list_at(tmp_path / "writer", tmp_path / "writer" / own) == own, "it is there already"
+
+
+def test_what_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "writer").write_text("")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        list_at(tmp_path / "writer", tmp_path)
 
 
 WITHOUT = """

@@ -12,8 +12,7 @@ import orjson
 import pytest
 
 from intermodel.cli.door import Door
-from intermodel.settings import Deployment, Price
-from intermodel.settings.model import Writer
+from intermodel.settings import Deployment, Price, Writer
 from intermodel.writer.evaluate import Run, Topic, evaluate, evaluate_all, run_of, topics
 from intermodel.writer.run import go_on
 from intermodel.writer.search import connect

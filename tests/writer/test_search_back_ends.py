@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from intermodel.core import Fault, Upstream
-from intermodel.settings.model import Brave, SearXNG, Tavily, Writer
+from intermodel.settings import Brave, SearXNG, Tavily, Writer
 from intermodel.writer.look import MOST_PAGE, Hit, Search
 from intermodel.writer.search import connect
 from tests.providers.raw import Handler, Server, Talk, always, serving, whole

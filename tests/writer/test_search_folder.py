@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from intermodel.core import Invalid
-from intermodel.settings import load
-from intermodel.settings.model import Brave, SearXNG, Writer
+from intermodel.settings import Brave, SearXNG, Writer, load
 from intermodel.writer.look import MOST_PAGE, Hit
 from intermodel.writer.search import connect
 from intermodel.writer.search import folder as module

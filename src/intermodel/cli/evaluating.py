@@ -19,9 +19,13 @@ from intermodel.core import Invalid
 from intermodel.writer.compared import picture, table
 from intermodel.writer.estimate import Estimate, Span, check_budget, estimate
 from intermodel.writer.evaluate import Report, Run, Topic, evaluate_all, run_of, topics
+from intermodel.writer.export import digest_of
+from intermodel.writer.keeping import put_aside, write
 from intermodel.writer.values import Brief
 
 REPORT, TABLE, PICTURE = "evaluation.json", "evaluation.md", "evaluation.svg"
+_WRITTEN = ".evaluation"
+"""Digests of these files, as an evaluation wrote them."""
 
 
 def evaluate(
@@ -81,7 +85,22 @@ def _keep(report: Report, folder: Path) -> None:
     }  # fmt: skip
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        before = _written(folder / _WRITTEN)
         for name, data in files.items():
-            (folder / name).write_bytes(data)
+            if kept := put_aside(folder / name, data, before):
+                err.print(
+                    cell(f"{name} was not as an evaluation leaves it; what it was is kept as {kept}."), soft_wrap=True
+                )
+        write(folder / _WRITTEN, orjson.dumps([*before, *(digest_of(data) for data in files.values())]))
+        for name, data in files.items():
+            write(folder / name, data)
     except OSError as error:
         raise Invalid(f"{folder} cannot be written: {error.strerror}.") from None
+
+
+def _written(file: Path) -> list[str]:
+    """Digests of what evaluations wrote in a folder."""
+    try:
+        return [str(one) for one in orjson.loads(file.read_bytes())]
+    except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+        return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import http.client
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,17 +16,8 @@ import orjson
 import typer
 
 from intermodel.cli.local import tokens_of
-from intermodel.core import (
-    Conflict,
-    IntermodelError,
-    Invalid,
-    NotFound,
-    OverBudget,
-    Refused,
-    Unauthenticated,
-    Unavailable,
-    Upstream,
-)
+from intermodel.core import Invalid, Unavailable, Upstream
+from intermodel.protocols.answered import error_of
 from intermodel.settings import Settings
 from intermodel.storage import DataFolder
 
@@ -35,11 +27,6 @@ LASTS = timedelta(minutes=10)
 """A verb's own token ends by then, however the verb ends."""
 
 Url = Annotated[str | None, typer.Option(help="A node elsewhere; needs INTERMODEL_TOKEN.", show_default=False)]
-
-_ERRORS: dict[int, type[IntermodelError]] = {
-    400: Invalid, 401: Unauthenticated, 402: OverBudget, 403: Refused, 404: NotFound, 409: Conflict, 413: Invalid,
-    422: Invalid, 429: Unavailable, 502: Upstream, 503: Unavailable, 504: Upstream,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +73,7 @@ class Node:
         finally:
             connection.close()
         if status >= 400:
-            raise _error(status, read)
+            raise error_of(status, read)
         return Answer(_parsed(read), {name.lower(): value for name, value in told.items()})
 
 
@@ -125,7 +112,15 @@ def named(kind: str, name: str) -> str:
 
 async def _make(settings: Settings, lasts: timedelta) -> str:
     async with tokens_of(settings) as tokens:
-        return (await tokens.create("intermodel command", lasts=lasts, admin=True))[1]
+        return (await tokens.create(_command(), lasts=lasts, admin=True))[1]
+
+
+def _command() -> str:
+    """The name of a verb's own token, by which it is known later who gave the command on this machine."""
+    try:
+        return f"intermodel command of {getpass.getuser()}"[:200]
+    except (OSError, KeyError):  # nobody has that number here
+        return "intermodel command"
 
 
 async def _forget(settings: Settings, token: str) -> None:
@@ -144,12 +139,3 @@ def _parsed(body: bytes) -> Any:
         return orjson.loads(body) if body else None
     except orjson.JSONDecodeError:
         raise Upstream("What answered there is no node of ours.", hint="Is the address right?") from None
-
-
-def _error(status: int, body: bytes) -> IntermodelError:
-    try:
-        told = orjson.loads(body)["error"]
-        message, code, param = told["message"], told.get("code"), told.get("param")
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        message, code, param = f"The node answered {status}.", None, None
-    return _ERRORS.get(status, IntermodelError)(message, code=code, param=param)

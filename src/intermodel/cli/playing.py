@@ -18,7 +18,7 @@ from intermodel.cli.door import Door
 from intermodel.cli.output import EXIT_INTERRUPTED, cell, err
 from intermodel.cli.progress import Progress, show_estimate
 from intermodel.core import Invalid
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.estimate import Estimate
 from intermodel.writer.values import Brief
 

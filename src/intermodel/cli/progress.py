@@ -19,7 +19,8 @@ from intermodel.writer import export
 from intermodel.writer.check import unverified
 from intermodel.writer.estimate import Estimate
 from intermodel.writer.journal import FILE, Journal, Told
-from intermodel.writer.state import ARTICLE, RoundState, RunState
+from intermodel.writer.outcome import said_of
+from intermodel.writer.state import ARTICLE, RoundState, RunState, account_of
 from intermodel.writer.text import cut
 from intermodel.writer.values import Article, Gap
 
@@ -98,12 +99,16 @@ class Progress:
             self._doing = f"{data['role']}: {data['step']}" if data["state"] == "started" else ""
             if data["state"] in ("done", "failed"):
                 mark = "[green]✓[/]" if data["state"] == "done" else "[red]✗[/]"
-                self._say(mark, f"{data['role']}: {data['step']}", cut(data.get("why", ""), 160))
+                told = account_of(data.get("left_out", 0), data.get("context", 0), data.get("cut_at", 0))
+                self._say(mark, f"{data['role']}: {data['step']}", told or cut(data.get("why", ""), 160))
         elif one.kind == "round":
             self._round = f"round {data['round']}: {data['score']:g}"
             self._say("[bold]●[/]", f"round {data['round']}", f"score {data['score']:g}, {data['problems']} problems")
+        elif one.kind == "learned":
+            self._say("[yellow]![/]", data["why"], "")
         elif one.kind == "edited":
-            self._say("[yellow]![/]", "the post was changed by hand", f"what it was is kept as {data['file']}")
+            changed = data.get("of", export.MARKDOWN)
+            self._say("[yellow]![/]", f"{changed} was changed by hand", f"what it was is kept as {data['file']}")
         elif one.kind in ("search", "page") and data["why"]:
             self._say("[yellow]![/]", f"{one.kind}: {cut(data['what'], 80)}", cut(data["why"], 160))
 
@@ -146,8 +151,8 @@ def _span(ends: tuple[int, int]) -> str:
 def show_end(
     folder: Path, state: RunState, article: Article | None, again: Callable[..., str], *, failed: bool = False
 ) -> None:
-    """How it ended: scores, what is not verified, what it cost, where the files are. `again` makes the command that
-    goes on with it; `failed`: why is told elsewhere."""
+    """How it ended: scores, what is not verified, what it cost, where the files are, and last which draft the post is.
+    `again` makes the command that goes on with it; `failed`: why is told elsewhere."""
     if not failed:
         _show_standing(state, again)
     if state.rounds:
@@ -157,11 +162,17 @@ def show_end(
         open_ = [(one.quote or one.by, one.why) for one in article.best.verdict.problems if one.severity == "should"]
         _show_gaps("Could be better", open_)
     _show_gaps("Not found", [(gap["what"], gap["why"]) for gap in state.gaps])
+    in_part = [(f"{step.role}: {step.step}", step.account) for step in state.steps if step.account]
+    _show_gaps("In part", [*in_part, *((why, "") for why in state.learned)])
     if state.spent:
         out.print(_bill(state))
     for name in (export.MARKDOWN, export.HTML, ARTICLE, export.BUNDLE, export.SCORES):
         if (folder / name).is_file():
             out.print(cell(folder / name), soft_wrap=True)
+    if state.post is not None:
+        said = said_of(state.post, waiting=state.standing == "waiting")
+        before = "From before, the folder holds a post. " if failed else ""
+        out.print(Text(plain(before + said), "bold"), soft_wrap=True)
 
 
 def _show_standing(state: RunState, again: Callable[..., str]) -> None:

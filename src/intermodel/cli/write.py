@@ -28,13 +28,14 @@ from intermodel.cli.playing import Way, agree, interruptible, played, searchable
 from intermodel.cli.progress import show_end
 from intermodel.core import IntermodelError, Invalid, NotFound, OverBudget
 from intermodel.settings import Settings
+from intermodel.storage import DataFolder
 from intermodel.writer import export, reader
 from intermodel.writer.estimate import check_budget, estimate
 from intermodel.writer.journal import FILE, Journal
 from intermodel.writer.keeping import check_free
-from intermodel.writer.runs import check_installed
+from intermodel.writer.runs import FOLDER, check_installed, list_at
 from intermodel.writer.state import state_of
-from intermodel.writer.topic import check_topic
+from intermodel.writer.topic import check_topic, check_wish
 from intermodel.writer.values import MOST_ROUNDS, Brief, Role
 
 _DOLLARS = re.compile(r"(?=.*[1-9])\d{1,9}(\.\d{1,9})?")
@@ -64,6 +65,15 @@ def write(
         float | None, typer.Option(min=0, max=10, help="The score that ends the rounds.", show_default="8")
     ] = None,
     words: Annotated[int | None, typer.Option(min=20, max=5000, help="Length of the post.", show_default="700")] = None,
+    audience: Annotated[
+        str | None, typer.Option(help="For whom it is, in a few words.", show_default="the planner decides")
+    ] = None,
+    tone: Annotated[
+        str | None, typer.Option(help="How it sounds: sober, friendly, ...", show_default="plain and exact")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="By code or name: de, French, pt-BR.", show_default="as the models choose")
+    ] = None,
     search: Annotated[
         str | None,
         typer.Option(
@@ -107,6 +117,8 @@ def write(
 
         intermodel write "What an open licence really allows" --out post --model best
 
+        intermodel write "Offene Lizenzen" --out post --language German --audience "lawyers without a technical past"
+
         intermodel write --resume post --revise "Say what it means for a start-up."
 
         intermodel write --resume post --show-plan > plan.json; intermodel write --resume post --plan plan.json
@@ -117,7 +129,8 @@ def write(
         Role.RESEARCHER: researcher_model, Role.PLANNER: planner_model, Role.WRITER: writer_model,
         Role.CRITIC: critic_model, Role.EDITOR: editor_model,
     }  # fmt: skip
-    given = _Given(model, models, rounds, accept, words, search, budget, pause)
+    wanted = {"audience": audience, "tone": tone, "language": language}
+    given = _Given(model, models, rounds, accept, words, search, budget, pause, wanted)
     wishes = _Wishes(accept_draft, revise, stop, plan)
     if evaluate and (topic is not None or resume is not None or show_plan or wishes.said):
         raise Invalid(
@@ -126,8 +139,9 @@ def write(
         )
     if topics is not None and not evaluate:
         raise Invalid("--topics is for --evaluate.", hint="A single topic is an argument of its own.")
+    way = Way(data, config, url)
     if show_plan:
-        print_json(reader.plan_of(_folder(resume or to)).model_dump())
+        print_json(reader.plan_of(_folder(resume or to), way.again).model_dump())
         return
     settings = read_settings(data, config)
     check_installed()
@@ -138,12 +152,12 @@ def write(
         evaluate_all(door, given.brief("", None, door, settings), _folder(to), file=topics, yes=yes, as_json=as_json)
         return
     folder, before = _begun(topic, to, resume)
-    wishes.tell(folder)
+    wishes.tell(folder, way.again)
     brief = given.brief(topic, before, door, settings)
     searchable(settings.writer, brief.search)
     if before is None:
         _agree(door, brief, yes=yes)
-    way = Way(data, config, url)
+    _list(door, folder, quiet=as_json)
     _end(_play(door, brief, folder, way, quiet=as_json), folder, way, as_json=as_json)
 
 
@@ -159,6 +173,7 @@ class _Given:
     search: str | None
     budget: str | None
     pause: bool | None
+    wanted: dict[str, str | None]
 
     def brief(self, topic: str | None, before: Brief | None, door: Door, settings: Settings) -> Brief:
         """The brief before, changed by what was said now; without one, a new one."""
@@ -168,6 +183,7 @@ class _Given:
             "model": self.model, "rounds": self.rounds, "accept": self.accept, "words": self.words,
             "pause": self.pause, "dollars": None if self.budget is None else _dollars(self.budget),
             "search": None if self.search is None else _names(self.search),
+            **{name: check_wish(name, text) for name, text in self.wanted.items() if text is not None},
         }  # fmt: skip
         brief = replace(base, models=models, **{name: value for name, value in changed.items() if value is not None})
         return brief if brief.model else replace(brief, model=asyncio.run(door.first_model()))
@@ -187,19 +203,32 @@ class _Wishes:
         """How many."""
         return sum([self.accept, self.revise is not None, self.stop, self.plan is not None])
 
-    def tell(self, folder: Path) -> None:
+    def tell(self, folder: Path, again: reader.Again) -> None:
         if self.said > 1:
             raise Invalid("Say one thing: --accept-draft, --revise, --stop or --plan.")
         if self.plan is not None:
-            reader.edit_plan(folder, _read(self.plan))
+            reader.edit_plan(folder, _read(self.plan), again)
         elif self.revise is not None:
             if not self.revise.strip():
                 raise Invalid(
                     "The note is empty.", hint='Say what to change: --revise "Shorter, and say what it costs."'
                 )
-            reader.choose(folder, "revise", self.revise)
+            reader.choose(folder, "revise", self.revise, again=again)
         elif self.accept or self.stop:
-            reader.choose(folder, "accept" if self.accept else "stop")
+            reader.choose(folder, "accept" if self.accept else "stop", again=again)
+
+
+def _list(door: Door, folder: Path, *, quiet: bool) -> None:
+    """Have the node of this machine show the run on its page. One elsewhere cannot read its folder."""
+    if door.url is not None:
+        return
+    try:
+        name = list_at(DataFolder(door.settings.data).path / FOLDER, folder)
+        said = f"It can be followed at {door.base}/writer/{name}"
+    except IntermodelError as error:
+        said = f"The node's page will not list it. {error}"
+    if not quiet:
+        err.print(cell(said), soft_wrap=True)
 
 
 def _play(door: Door, brief: Brief, folder: Path, way: Way, *, quiet: bool) -> IntermodelError | None:

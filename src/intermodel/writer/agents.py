@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import httpx2
 from openai import AsyncOpenAI
 from pydantic_ai.exceptions import UnexpectedModelBehavior
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from intermodel.core import IntermodelError, Invalid, OverBudget, Upstream
-from intermodel.writer.calls import Once, Step, own_error
+from intermodel.writer.calls import Once, Step, error_of, own_error, refused
+from intermodel.writer.fit import THOUGHTS, Fit, is_too_long, smaller
 from intermodel.writer.journal import BAD, Called, Journal, key_of
-from intermodel.writer.roles import TRIES, agent, prompt, tokens_wanted
-from intermodel.writer.text import Part, Room, cut, fitted
-from intermodel.writer.values import Brief, Role
+from intermodel.writer.roles import TRIES, agent, prompt_length, tokens_wanted
+from intermodel.writer.text import Part, Room, cut, fitted, left_out
+from intermodel.writer.values import Answer, Brief, Role
 
 CONTEXT = 32_768
 """Tokens of context that a model is taken to have where nobody says."""
 PATIENCE_S = 900.0
 """Longest wait for one answer."""
 _FEW = httpx2.Limits(max_connections=4, max_keepalive_connections=2)
+_IN_WORDS = ModelProfile(supports_json_object_output=False)
 T = TypeVar("T")
 
 
@@ -32,6 +36,23 @@ class Unusable(Exception):
     def __init__(self, error: IntermodelError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    """What an agent is asked, and what it is to answer with. `left_out`: characters that had no room in it."""
+
+    text: str
+    output: type[T]
+    left_out: int = 0
+
+
+class _Unfit(Exception):
+    """A model is to be asked otherwise."""
+
+    def __init__(self, fit: Fit) -> None:
+        super().__init__(fit)
+        self.fit = fit
 
 
 class Agents:
@@ -54,17 +75,28 @@ class Agents:
         client = AsyncOpenAI(base_url=url, api_key=token, http_client=self._http, max_retries=3, timeout=PATIENCE_S)
         self._provider = OpenAIProvider(openai_client=client)
         self._contexts = contexts
+        self._fits: dict[str, Fit] = {}
 
     async def close(self) -> None:
         await self._http.aclose()
 
     def room(self, role: Role) -> Room:
-        return Room(self._contexts.get(self.brief.model_of(role), CONTEXT))
+        return Room(self._fit(role).context)
+
+    def _fit(self, role: Role) -> Fit:
+        """How its model is asked, as far as this run has learned it."""
+        model = self.brief.model_of(role)
+        return self._fits.get(model) or Fit(self._contexts.get(model, CONTEXT))
 
     def question(self, role: Role) -> int:
         """Characters that a question to the role may have."""
-        room = self.room(role)
-        return room.question(room.answer(tokens_wanted(role, self.brief)), len(prompt(role)))
+        room, fit = self.room(role), self._fit(role)
+        before = prompt_length(role, prompted=fit.prompted)
+        return max(int(room.question(room.answer(self._wanted(role)), before) * fit.share), 200)
+
+    def _wanted(self, role: Role) -> int:
+        """Tokens for an answer, and for the thoughts before it."""
+        return tokens_wanted(role, self.brief) + (THOUGHTS if self._fit(role).thinks else 0)
 
     async def ask(
         self, role: Role, name: str, number: int, parts: Sequence[Part], output: type[T], *, needed: bool = True
@@ -75,27 +107,83 @@ class Agents:
         `Upstream`, `Unavailable`, `Unauthenticated`, `Refused`. A step that is not `needed` fails for good: the run
         goes on without it, so when it is played again it must fail again. A needed one is asked anew.
         """
-        question = fitted(parts, self.question(role))
-        key = key_of("unusable", role, self.brief.model_of(role), question)
-        if not needed and (before := self._journal.looked(key)) is not None:
-            raise Unusable(Upstream(before["why"], hint=before["hint"], code="unusable_answer"))
-        return await self._ask(role, name, number, question, output, "" if needed else key)
 
-    async def _ask(self, role: Role, name: str, number: int, question: str, output: type[T], for_good: str) -> T:
-        wanted, room = tokens_wanted(role, self.brief), self.room(role)
-        model = OpenAIChatModel(self.brief.model_of(role), provider=self._provider)
-        step = self._once.step = Step(role, name, number)
+        def made(room: int) -> Question[T]:
+            return Question(fitted(parts, room), output, left_out(parts, room))
+
+        return await self.ask_fitting(role, name, number, made, needed=needed)
+
+    async def ask_fitting(
+        self, role: Role, name: str, number: int, made: Callable[[int], Question[T]], *, needed: bool = True
+    ) -> T:
+        """The same with a question that is made for so many characters: anew where the model's server refuses it.
+
+        What is learned of a model holds from that step on, and stands in the journal by that step, so that every step
+        is asked the same when the run is played again.
+        """
+        model, learned = self.brief.model_of(role), list[tuple[str, Fit]]()
+        while True:
+            fit, question = self._fit(role), made(self.question(role))
+            key = key_of("fit", role, model, repr(fit), question.text)
+            if (known := self._journal.looked(key)) is not None:
+                self._fits[model] = Fit(**known)
+                continue
+            for_good = "" if needed else key_of("unusable", role, model, question.text)
+            if for_good and (before := self._journal.looked(for_good)) is not None:
+                raise Unusable(Upstream(before["why"], hint=before["hint"], code="unusable_answer"))
+            try:
+                answer = await self._ask(role, name, number, question, for_good)
+            except _Unfit as unfit:
+                learned.append((key, unfit.fit))
+                self._fits[model] = unfit.fit
+                continue
+            except Unusable as failed:
+                if isinstance(failed.error, Invalid) and fit.prompted and learned:  # it was not the schema
+                    self._fits[model] = replace(fit, prompted=False)
+                else:
+                    self._keep(learned)
+                raise
+            self._keep(learned)
+            return answer
+
+    def _keep(self, learned: Sequence[tuple[str, Fit]]) -> None:
+        for key, fit in learned:
+            self._journal.keep_look(key, "fit", fit.document())
+
+    async def _ask(self, role: Role, name: str, number: int, question: Question[T], for_good: str) -> T:
+        wanted, room, fit = self._wanted(role), self.room(role), self._fit(role)
+        structured = issubclass(question.output, Answer)
+        profile = _IN_WORDS if fit.prompted else None
+        model = OpenAIChatModel(self.brief.model_of(role), provider=self._provider, profile=profile)
+        more = room.answer(tokens_wanted(role, self.brief) + THOUGHTS) > room.answer(wanted)
+        step = self._once.step = Step(role, name, number, structured, thinks=fit.thinks or not more)
         self._journal.tell("step", role=role, step=name, round=number, state="started")
         try:
-            answer = await agent(role, model, output, room, wanted).run(question)
+            asked = agent(role, model, question.output, room, wanted, prompted=fit.prompted)
+            answer = await asked.run(question.text)
         except Exception as error:  # also what the libraries make of an answer that they did not foresee
+            if (otherwise := self._otherwise(fit, step, error)) is not None:
+                self._journal.tell("learned", model=model.model_name, why=otherwise.told(model.model_name, fit))
+                raise _Unfit(otherwise) from error
             raise self._failed(step, error, for_good) from error
-        state = "done" if step.made else "replayed"
         self._journal.tell(
-            "step", role=role, step=name, round=number, state=state, input=step.input, output=step.output
-        )
+            "step", role=role, step=name, round=number, state="done" if step.made else "replayed", input=step.input,
+            output=step.output, left_out=question.left_out, context=room.context,
+            cut_at=room.answer(wanted) if step.cut and not structured else 0,
+        )  # fmt: skip
         found: T = answer.output
         return found
+
+    def _otherwise(self, fit: Fit, step: Step, error: BaseException) -> Fit | None:
+        """How to ask instead, after this; None where that would not help."""
+        if step.spent_on_thoughts:
+            return replace(fit, thinks=True)
+        if step.error is not None or (body := refused(error)) is None:
+            return None
+        told = error_of(400, body)
+        if is_too_long(told.code, told.message):
+            return smaller(fit, told.message)
+        return replace(fit, prompted=True) if step.structured and not fit.prompted else None
 
     def _failed(self, step: Step, error: Exception, for_good: str) -> Exception:
         """What to raise. Answers of which nothing came are void."""

@@ -13,23 +13,13 @@ import httpx2
 import openai
 import orjson
 
-from intermodel.core import (
-    IntermodelError,
-    Invalid,
-    NotFound,
-    OverBudget,
-    Refused,
-    Unauthenticated,
-    Unavailable,
-    Upstream,
-)
+from intermodel.core import IntermodelError, OverBudget, Unavailable, Upstream
+from intermodel.protocols import answered
 from intermodel.writer.journal import Called, Journal, key_of
+from intermodel.writer.said import plain, said
 
 MOST_ANSWER = 4 * 1024**2
 """Bytes of one answer."""
-_ERRORS: dict[str, type[IntermodelError]] = {
-    "over_budget": OverBudget, "unpriced_model": OverBudget, "model_not_found": NotFound,
-}  # fmt: skip
 
 
 @dataclass
@@ -39,12 +29,20 @@ class Step:
     role: str
     name: str
     round: int
+    structured: bool = False
+    """Whether it wants a JSON object, and no text."""
+    thinks: bool = False
+    """Whether tokens were allowed for thoughts; else an answer that they broke off is void."""
     keys: list[str] = field(default_factory=list)
     made: int = 0
     input: int = 0
     output: int = 0
     error: IntermodelError | None = None
     """Why an answer could not be kept, or not be used; the client above is not to ask once more for that."""
+    spent_on_thoughts: bool = False
+    """Whether an answer was broken off because thoughts took its tokens."""
+    cut: bool = False
+    """Whether the last answer was broken off at the limit of its tokens."""
 
 
 class Once(httpx2.AsyncBaseTransport):
@@ -75,10 +73,17 @@ class Once(httpx2.AsyncBaseTransport):
             except IntermodelError as error:
                 step.error = error
                 return httpx2.Response(500, headers={"x-should-retry": "false"}, request=request)
+        told = said(known.answer, structured=step.structured)
+        step.cut = told.cut
+        if told.cut and told.thought and not step.thinks:
+            self._journal.void([key])
+            step.spent_on_thoughts = True
+            return httpx2.Response(500, headers={"x-should-retry": "false"}, request=request)
         step.keys.append(key)
         step.input += known.input
         step.output += known.output
-        return httpx2.Response(200, content=known.answer, headers={"content-type": "application/json"}, request=request)
+        content = plain(known.answer, structured=step.structured)
+        return httpx2.Response(200, content=content, headers={"content-type": "application/json"}, request=request)
 
     async def _keep(self, answer: httpx2.Response, step: Step, key: str, model: str) -> Called:
         """The answer, on disk. One that nobody could use is kept as void: it was paid for, and is asked for anew."""
@@ -98,6 +103,16 @@ class Once(httpx2.AsyncBaseTransport):
         await self._wrapped.aclose()
 
 
+def refused(error: BaseException) -> bytes | None:
+    """What the node said of a request that it, or the model's server, did not take as it was; None for other errors."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, openai.APIStatusError):
+            return seen.response.content if seen.status_code in (400, 413, 422) else None
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 def own_error(error: BaseException) -> IntermodelError | None:
     """What the node answered, or what of ours failed, among the causes of a client's error; None for anything else."""
     seen: BaseException | None = error
@@ -113,16 +128,10 @@ def own_error(error: BaseException) -> IntermodelError | None:
 
 
 def error_of(status: int, body: bytes) -> IntermodelError:
-    """What the node answered, as an error of ours."""
-    try:
-        told = orjson.loads(body)["error"]
-        message, code, hint = str(told["message"]), str(told.get("code") or ""), str(told.get("hint") or "")
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return Upstream(f"The node answered {status} and nothing that can be read.")
-    kind = _ERRORS.get(code) or {
-        400: Invalid, 401: Unauthenticated, 402: OverBudget, 403: Refused, 404: NotFound, 503: Unavailable,
-    }.get(status, Upstream)  # fmt: skip
-    return kind(message.replace(f" {OverBudget.FEWER}", ""), hint=hint, code=code or None)
+    """What the node answered, as an error of ours, without advice for who makes a single call."""
+    error = answered.error_of(status, body)
+    error.message = error.message.replace(f" {OverBudget.FEWER}", "")
+    return error
 
 
 def _canonical(body: bytes) -> bytes:

@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from intermodel.writer.text import CITED, HEADING, cited, folded, numbers, sentences, without_blocks, words
+from intermodel.writer.language import repeated_from
+from intermodel.writer.text import CITED, HEADING, cited, folded, numbers, sentences, unheld, without_blocks, words
 from intermodel.writer.values import Gap, Notes, Problem, Scores
 
-REPEATED, _LONG = 8, 20
-"""So many words in a row, of so many letters, twice, are a repetition."""
+_LONG = 20
+"""Letters that a repetition has."""
 _MARKS = "\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\u300e\u300f"
 QUOTATION = re.compile(
     r'(?:(?<![0-9A-Za-z])"(?=\S)|[\u201c\u201e\u00ab\u00bb\u300c\u300e])'
@@ -22,11 +23,11 @@ _MUST, _SHOULD = 1.0, 0.25
 """What a problem that code found takes from the score."""
 
 
-def check(draft: str, notes: Notes, length: int) -> tuple[Problem, ...]:
+def check(draft: str, notes: Notes, length: int, language: str = "") -> tuple[Problem, ...]:
     """Citations that lead nowhere, numbers and quotations that the cited source does not hold, statements without a
     source, repetition, wrong length (`length` is what was asked for, in words)."""
     text = without_blocks(draft)
-    found = [*_citations(text, notes), *_statements(text, notes), *_form(text, length)]
+    found = [*_citations(text, notes), *_statements(text, notes), *_form(text, length, repeated_from(language))]
     return tuple(found)
 
 
@@ -45,8 +46,7 @@ def _statements(draft: str, notes: Notes) -> list[Problem]:
     for paragraph in _paragraphs(draft):
         for sentence in sentences(paragraph):
             sources = [source for number in cited(sentence) if (source := notes.source(number))]
-            held = {number for source in sources for number in numbers(source.text)}
-            missing = [number for number in numbers(sentence) if number not in held] if sources else []
+            missing = unheld(sentence, [source.text for source in sources]) if sources else []
             if missing:
                 why = f"The cited source does not hold {', '.join(missing)}."
                 found.append(_problem(sentence, why, "Correct the number, or cite the source that holds it.", "must"))
@@ -66,7 +66,7 @@ def _quotations(sentence: str, texts: Sequence[str]) -> list[Problem]:
     ]
 
 
-def _form(draft: str, length: int) -> list[Problem]:
+def _form(draft: str, length: int, row: int) -> list[Problem]:
     found = []
     count = len(words(draft))
     if not length * 0.6 <= count <= length * 1.5:
@@ -75,17 +75,17 @@ def _form(draft: str, length: int) -> list[Problem]:
         found.append(_problem("", f"{count} words, where about {length} were asked for.", fix, severity))
     if not HEADING.search(draft):
         found.append(_problem("", "No heading.", "Begin with a title, and give sections headings.", "should"))
-    if said := repeated(draft):
+    if said := repeated(draft, row):
         found.append(_problem(said, "Said more than once in the same words.", "Say it once.", "should"))
     return found
 
 
-def repeated(text: str) -> str:
-    """The first eight words in a row that stand in a text twice; "" where there are none. Eight letters of Chinese, of
-    which each counts as a word, are too few."""
+def repeated(text: str, row: int = 8) -> str:
+    """The first so many words in a row that stand in a text twice; "" where there are none. As many letters of Chinese,
+    of which each counts as a word, are too few."""
     said = words(text)
-    rows = Counter(tuple(said[i : i + REPEATED]) for i in range(len(said) - REPEATED + 1))
-    return next((" ".join(row) for row, count in rows.items() if count > 1 and sum(map(len, row)) >= _LONG), "")
+    rows = Counter(tuple(said[i : i + row]) for i in range(len(said) - row + 1))
+    return next((" ".join(one) for one, count in rows.items() if count > 1 and sum(map(len, one)) >= _LONG), "")
 
 
 def score_of(scores: Scores | None, problems: Sequence[Problem]) -> float:
@@ -110,7 +110,7 @@ def unverified(draft: str, problems: Sequence[Problem]) -> tuple[Gap, ...]:
 def adds(before: str, after: str) -> str:
     """What an editor added who may only polish: a citation or a number; "" where there is none."""
     new = [f"[{number}]" for number in cited(after) if number not in cited(before)]
-    new += [number for number in numbers(after) if number not in numbers(before)]
+    new += unheld(after, [before])
     return ", ".join(new)
 
 

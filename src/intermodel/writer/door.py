@@ -63,5 +63,6 @@ class NodeDoor(Protocol):
         ...
 
     async def sign(self, name: str, digest: str, said: Mapping[str, Any]) -> bytes:
-        """Have the statement `article` signed, and take it along with its proof."""
+        """Have the statement `article` signed, and take it along with its proof. Asked for the same one again, the
+        node signs nothing, and gives that one."""
         ...

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 
 from intermodel.core import OverBudget
+from intermodel.writer.language import tokens_of
 from intermodel.writer.values import MOST_ROUNDS, Brief, Role
 
 _PROMPT = 300
@@ -113,7 +114,7 @@ def _dollars(price: Price | None, work: _Work, end: int) -> Decimal:
 def _work(brief: Brief) -> dict[Role, _Work]:
     rounds = max(1, min(brief.rounds, MOST_ROUNDS))
     draft = int(brief.words * 1.5)
-    text = (brief.words, int(brief.words * 2.2) + 400)
+    text = (brief.words, tokens_of(brief.words, brief.language))
     claims = _CLAIMS * _CLAIM
     return {
         Role.RESEARCHER: _Work(

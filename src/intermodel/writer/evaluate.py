@@ -33,7 +33,7 @@ from intermodel.core import IntermodelError, Invalid, NotFound, OverBudget, Refu
 from intermodel.writer.check import QUOTATION
 from intermodel.writer.export import read
 from intermodel.writer.journal import Called, Journal
-from intermodel.writer.text import CITED, cited, folded, numbers, sentences, without_blocks, words
+from intermodel.writer.text import CITED, cited, folded, numbers, sentences, unheld, without_blocks, words
 from intermodel.writer.values import Article, Notes, Role, Spent
 
 RESAMPLED = 10_000
@@ -132,9 +132,8 @@ def _holds(sentence: str, notes: Notes, facts: Sequence[Fact]) -> bool | None:
     stated = [fact for fact in facts if states(sentence, fact)]
     if not (asked or quoted or stated):
         return None
-    held = {number for source in sources for number in numbers(source.text)}
     return (
-        held.issuperset(asked)
+        not unheld(sentence, [source.text for source in sources])
         and all(any(one in folded(source.text) for source in sources) for one in quoted)
         and all(any(states(source.text, fact) for source in sources) for fact in stated)
     )

@@ -24,6 +24,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from intermodel.core import Invalid, NotFound
 from intermodel.writer.check import unverified
+from intermodel.writer.language import code_of, name_of
+from intermodel.writer.outcome import post_of
 from intermodel.writer.plain import clean
 from intermodel.writer.state import ARTICLE
 from intermodel.writer.text import CITED, HEADING, cited, outside_code
@@ -65,6 +67,7 @@ def document(article: Article, account: Account, standing: Literal["waiting", "f
         "title": title_of(article.best.draft, article.plan),
         "models": {role: _model(model, account.digests or {}) for role, model in models.items()},
         "unverified": [asdict(gap) for gap in unverified(article.best.draft, article.best.verdict.problems)],
+        "post": post_of(article).document(),
         "also_read": [source.number for source in also_read(article)],
         **_bill(account),
     }
@@ -137,7 +140,7 @@ def sources_of(article: Article) -> list[Source]:
         told = ", ".join(f"[{number}]" for number in missing)
         raise Invalid(
             f"The post cites {told}, and of {len(article.notes.sources)} sources none has that number.",
-            hint="Send it back: intermodel write --resume DIR --revise 'Cite only sources that are listed.'",
+            hint="Send it back with a note: cite only sources that are listed.",
             code="dangling_citation",
         )
     return [source for number in numbers if (source := article.notes.source(number))]
@@ -170,6 +173,8 @@ def _front(article: Article, account: Account) -> str:
         "rounds": len(article.rounds),
         "ending": article.ending.value,
     }
+    if article.brief.language:
+        about["language"] = name_of(article.brief.language)
     if article.remark:
         about["remark"] = article.remark
     return f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=1000)}---"
@@ -255,10 +260,12 @@ def html(article: Article, account: Account) -> str:
         has_title=bool(HEADING.search(article.best.draft)),
         article=article,
         account=account,
+        language=code_of(article.brief.language),
         models={role.value: article.brief.model_of(role) for role in Role},
         sources=[(source, _web(source.url)) for source in sources],
         also=[(source, _web(source.url)) for source in also_read(article)],
         unverified=unverified(article.best.draft, article.best.verdict.problems),
+        post=post_of(article),
         not_found=not_found(article),
         colon=_colon,
         scores=scores(article.rounds, article.brief.accept, article.best.number),

@@ -20,7 +20,7 @@ from http import HTTPStatus
 from intermodel import __version__
 from intermodel.core import IntermodelError, Refused, Upstream
 from intermodel.providers.http import Http, Origin, Response
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.address import Place, onward, place, unreached
 from intermodel.writer.apart import Word, needs, text_of, word_of
 from intermodel.writer.look import MOST_PAGE, Page

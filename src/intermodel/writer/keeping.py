@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+from collections.abc import Collection
 from pathlib import Path
 
 from intermodel.core import Conflict, Invalid
@@ -24,29 +26,62 @@ def check_free(folder: Path) -> None:
         )
 
 
-def note_post(journal: Journal, text: bytes) -> None:
-    """That this is a post which the run is about to write, and nobody's work by hand."""
-    if (digest := digest_of(text)) not in _own(journal):
-        journal.tell("wrote", digest=digest)
+def put(folder: Path, journal: Journal, name: str, data: bytes) -> None:
+    """Write one of the run's files; what somebody changed in it by hand is put aside. Raises `Invalid`."""
+    _spare(folder, journal, name, data)
+    digest = digest_of(data)
+    if digest not in (_own(journal, name) or ()):
+        journal.tell("wrote", file=name, digest=digest)  # before it is: no crash makes it anybody's work by hand
+    write(folder / name, data)
 
 
-def keep_edited(folder: Path, journal: Journal, text: bytes) -> str:
-    """Put a post that somebody changed by hand aside before `text` takes its place; the name it then has, or ""."""
-    post = folder / MARKDOWN
+def drop(folder: Path, journal: Journal, name: str) -> None:
+    """Take away one of the run's files that no longer holds; but what somebody changed in it stays beside."""
+    _spare(folder, journal, name, None)
     try:
-        if not post.is_file() or (there := post.read_bytes()) == text or digest_of(there) in _own(journal):
-            return ""
-        stem, _, ending = MARKDOWN.partition(".")
-        names = itertools.chain(
-            [f"{stem}.edited.{ending}"], (f"{stem}.edited-{i}.{ending}" for i in itertools.count(2))
-        )
-        name = next(name for name in names if not (folder / name).exists())
-        post.rename(folder / name)
+        (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise Invalid(f"{post} cannot be kept: {error.strerror}.", hint="May you write there? Then resume.") from None
-    journal.tell("edited", file=name)
+        raise Invalid(f"{folder / name} cannot be taken away: {error.strerror}.", hint="May you write there?") from None
+
+
+def put_aside(file: Path, data: bytes | None, own: Collection[str]) -> str:
+    """Give a file another name, if `data` would take the place of what is nobody's `own` by its digest; that name, or
+    "". Raises `Invalid`."""
+    try:
+        if not file.is_file() or (there := file.read_bytes()) == data or digest_of(there) in own:
+            return ""
+        names = itertools.chain(
+            [f"{file.stem}.edited{file.suffix}"], (f"{file.stem}.edited-{i}{file.suffix}" for i in itertools.count(2))
+        )
+        name = next(name for name in names if not (file.parent / name).exists())
+        file.rename(file.parent / name)
+    except OSError as error:
+        raise Invalid(f"{file} cannot be kept: {error.strerror}.", hint="May you write there? Then resume.") from None
     return name
 
 
-def _own(journal: Journal) -> set[str]:
-    return {str(one.data["digest"]) for one in journal.told() if one.kind in ("wrote", "signed")}
+def write(file: Path, data: bytes) -> None:
+    """The whole file or what was there before, whatever happens meanwhile."""
+    new = file.with_name(f".{file.name}.new")
+    try:
+        with new.open("wb") as written:
+            written.write(data)
+            written.flush()
+            os.fsync(written.fileno())
+        new.replace(file)
+    except OSError as error:
+        raise Invalid(f"{file} cannot be written: {error.strerror}.", hint="Make room, and resume the run.") from None
+
+
+def _spare(folder: Path, journal: Journal, name: str, data: bytes | None) -> None:
+    own = _own(journal, name)
+    if own is not None and (kept := put_aside(folder / name, data, own)):
+        journal.tell("edited", file=kept, of=name)
+
+
+def _own(journal: Journal, name: str) -> set[str] | None:
+    """Digests of what the run wrote there; None where it once wrote files and noted the digest of the post alone."""
+    told = journal.told()
+    noted = [one.data for one in told if one.kind in ("wrote", "signed")]
+    own = {str(data["digest"]) for data in noted if data.get("file", MARKDOWN) == name}
+    return None if not own and any(one.kind == "wrote" and "file" not in one.data for one in told) else own

@@ -16,13 +16,15 @@ from intermodel.core import IntermodelError, OverBudget
 from intermodel.writer.agents import Agents, Unusable
 from intermodel.writer.check import adds, check, score_of, unverified
 from intermodel.writer.journal import Journal, draft_key
+from intermodel.writer.language import name_of
 from intermodel.writer.look import Looking
 from intermodel.writer.plain import clean
 from intermodel.writer.research import Research
-from intermodel.writer.text import CITED, Part, cited, cut, outside_code
+from intermodel.writer.text import CITED, Part, apart, cited, cut, outside_code
 from intermodel.writer.values import (
     MOST_ROUNDS,
     Article,
+    Because,
     Brief,
     Choice,
     Claim,
@@ -85,15 +87,15 @@ class Writing:
                 notes = await research.more(notes, rounds[-1].verdict.questions, number)
         choice = self._chosen(plan, rounds[-1])
         if choice is not None and choice.action == "accept":
-            return Article(self.brief, plan, notes, tuple(rounds), rounds[-1], ending)
-        best = best_of(rounds)
+            return Article(self.brief, plan, notes, tuple(rounds), rounds[-1], ending, because=Because.READER)
+        best, because = best_of(rounds), None
         if self._asked_for(plan, rounds) and rounds[-1] is not best:
             if rounds[-1].verdict.score >= best.verdict.score:
-                best = rounds[-1]
+                best, because = rounds[-1], Because.NOTE
             else:
                 told = f"With your note it came to {rounds[-1].verdict.score:g}; round {best.number} stays the best."
                 remark = f"{remark} {told}".strip()
-        article = Article(self.brief, plan, notes, tuple(rounds), best, ending, remark)
+        article = Article(self.brief, plan, notes, tuple(rounds), best, ending, remark, because=because)
         return article if ending is Ending.BUDGET else await self._edited(article)
 
     def _asked_for(self, plan: Plan, rounds: Sequence[Round]) -> bool:
@@ -137,7 +139,7 @@ class Writing:
     # The steps
 
     async def _plan(self, notes: Notes) -> Plan:
-        parts = [Part("Topic", self.brief.topic), Part("Claims", _listed(notes.claims))]
+        parts = [Part("Topic", self.brief.topic), *wishes(self.brief), Part("Claims", _listed(notes.claims))]
         try:
             return await self.agents.ask(Role.PLANNER, "plan", 0, parts, Plan)
         except Unusable as failed:
@@ -147,6 +149,7 @@ class Writing:
         parts = [
             Part("Topic", self.brief.topic),
             Part("Length", f"about {self.brief.words} words"),
+            *wishes(self.brief),
             Part("Plan", _outline(plan)),
             Part("Claims, each with the number of its source", _sourced(notes.claims)),
         ]
@@ -156,14 +159,16 @@ class Writing:
             if choice is not None and choice.note:
                 problems.insert(0, Problem("", choice.note, "", "must", "reader"))
             parts += [Part("Your last draft", last.draft), Part("Problems to mend", _told(problems))]
-        return clean(await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str))
+        draft = clean(await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str))
+        return apart(draft, len(notes.sources))
 
     async def _review(self, number: int, draft: str, plan: Plan, notes: Notes) -> Verdict:
         """Code first; then the model, which sees what the cited sources say and nothing else of them."""
-        problems = check(draft, notes, self.brief.words)
+        problems = check(draft, notes, self.brief.words, self.brief.language)
         told = "\n".join(f"[{c.source}] {c.quote}" for c in notes.claims if c.source in cited(draft))
         parts = [
             Part("Round", f"{number} of at most {MOST_ROUNDS}"),  # so that one more asks for no review again
+            *wishes(self.brief),
             Part("Plan", _outline(plan)),
             Part("Draft", draft, others=True),
             Part("What the cited sources say", told, others=True),
@@ -182,14 +187,16 @@ class Writing:
     async def _edited(self, article: Article) -> Article:
         """With the editor's wording, if that adds nothing and breaks nothing."""
         best = article.best
-        parts = [Part("Post", best.draft), Part("Problems to mend", _told(best.verdict.problems))]
+        mend = Part("Problems to mend", _told(best.verdict.problems))
+        parts = [Part("Post", best.draft), *wishes(self.brief), mend]
         try:
             text = clean(await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str, needed=False))
+            text = apart(text, len(article.notes.sources))
         except (Unusable, IntermodelError) as error:
             return self._unedited(article, f"It was not edited. {getattr(error, 'message', error)}")
         if new := adds(best.draft, text):
             return self._unedited(article, f"The editor's text was not taken: it adds {new}.")
-        problems = check(text, article.notes, self.brief.words)
+        problems = check(text, article.notes, self.brief.words, self.brief.language)
         before = [problem for problem in best.verdict.problems if problem.by == "code"]
         if lost := _lost(best.draft, text, article.notes):
             return self._unedited(article, f"The editor's text was not taken: it no longer cites {lost}.")
@@ -202,6 +209,17 @@ class Writing:
 
     def _unedited(self, article: Article, why: str) -> Article:
         return replace(article, remark=f"{article.remark} {why}".strip())
+
+
+def wishes(brief: Brief) -> list[Part]:
+    """What was asked for of the post besides its topic, for an agent; nothing where nothing was."""
+    told = [f"Audience: {brief.audience}"] if brief.audience else []
+    told += [f"Tone: {brief.tone}"] if brief.tone else []
+    if brief.language:
+        name = name_of(brief.language)
+        all_of_it = f"All of the post is in {name}, its title and headings too, with numbers as they are written in it"
+        told.append(f"Language: {name}. {all_of_it}; a quotation stays in the language of its source.")
+    return [Part("Wishes", "\n".join(told))] if told else []
 
 
 def settled(article: Article) -> Article:

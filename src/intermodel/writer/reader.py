@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import orjson
 from pydantic import ValidationError
 
 from intermodel.core import Conflict, Invalid
 from intermodel.writer.journal import Journal
+from intermodel.writer.said import said
 from intermodel.writer.state import state_of
 from intermodel.writer.values import MOST_ROUNDS, Choice, Plan, Role
 
@@ -18,8 +20,18 @@ MOST_PLAN = 100_000
 """Bytes of a plan."""
 
 
-def plan_of(folder: Path) -> Plan:
-    """The plan by which a run is written. Raises `NotFound` for no run, `Conflict` where it has none yet."""
+Again = Callable[..., str]
+"""Makes the command that goes on with the run in a folder, with more words where they are given."""
+
+
+def command(folder: Path, *words: str) -> str:
+    """That on a node which nobody has to name."""
+    return shlex.join(["intermodel", "write", "--resume", str(folder), *words])
+
+
+def plan_of(folder: Path, again: Again = command) -> Plan:
+    """The plan by which a run is written. Raises `NotFound` for no run, `Conflict` where it has none yet. What is to be
+    done then is told as a command that `again` makes."""
     journal = Journal.there(folder)
     try:
         plan = journal.edited_plan() or _planned(journal)
@@ -28,12 +40,14 @@ def plan_of(folder: Path) -> Plan:
     if plan is None:
         raise Conflict(
             "There is no plan yet: it is made once the sources were read.",
-            hint=f"Go on first: intermodel write --resume {folder}", code="no_plan",
+            hint=f"Go on first: {again(folder)}", code="no_plan",
         )  # fmt: skip
     return plan
 
 
-def choose(folder: Path, action: Literal["accept", "revise", "stop"], note: str = "", number: int = 0) -> Choice:
+def choose(
+    folder: Path, action: Literal["accept", "revise", "stop"], note: str = "", number: int = 0, again: Again = command
+) -> Choice:
     """Note what is to become of round `number` (0: the last one). It holds when the run goes on. To `revise` without a
     note is to have the next round as the critic asks for it.
 
@@ -48,16 +62,16 @@ def choose(folder: Path, action: Literal["accept", "revise", "stop"], note: str 
         there = f"The last one is {last}." if last else "There is no draft yet."
         raise Conflict(
             f"There is no round {number} to decide on. {there}" if number else there,
-            hint=f"Go on first: intermodel write --resume {folder}", code="no_round",
+            hint=f"Go on first: {again(folder)}", code="no_round",
         )  # fmt: skip
     most = min(int(state.brief["rounds"]), MOST_ROUNDS)
     if action == "revise" and last >= most:
-        anew = "A changed plan (--plan) begins the rounds anew."
-        more = f"--rounds {last + 1} allows one more." if last < MOST_ROUNDS else anew
+        anew = f"A changed plan begins the rounds anew: {again(folder, '--plan', 'plan.json')}"
+        more = f"Allow one more: {again(folder, '--rounds', str(last + 1))}" if last < MOST_ROUNDS else anew
         raise Conflict(
             f"Round {last} was the last of {most}; nothing is written after it.", hint=more, code="no_rounds"
         )
-    plan, choice = plan_of(folder), Choice(last, action, note.strip())
+    plan, choice = plan_of(folder, again), Choice(last, action, note.strip())
     journal = Journal.there(folder)
     try:
         journal.choose(plan, choice)
@@ -66,11 +80,11 @@ def choose(folder: Path, action: Literal["accept", "revise", "stop"], note: str 
     return choice
 
 
-def edit_plan(folder: Path, told: bytes) -> Plan:
+def edit_plan(folder: Path, told: bytes, again: Again = command) -> Plan:
     """Write by this plan from now on; what depends on it is done anew. Raises `Invalid`, which says what is wrong."""
     if len(told) > MOST_PLAN:
         raise Invalid(f"The plan has {len(told):,} bytes; at most {MOST_PLAN:,} are taken.")
-    before = plan_of(folder)
+    before = plan_of(folder, again)
     _idle(folder)
     try:
         plan = Plan.model_validate_json(told)
@@ -79,7 +93,8 @@ def edit_plan(folder: Path, told: bytes) -> Plan:
         place = ".".join(map(str, first["loc"])) or "it"
         raise Invalid(
             f"The plan cannot be read: {place}: {first['msg']}.",
-            hint="--show-plan prints the present one: title, audience, sections of heading and claims, open_questions.",
+            hint="It has title, audience, sections of heading and claims, and open_questions. The present one: "
+            f"{again(folder, '--show-plan')}",
             code="bad_plan",
         ) from None
     if not plan.sections or not plan.title.strip():
@@ -107,7 +122,7 @@ def _planned(journal: Journal) -> Plan | None:
     answers = [one.answer for one in journal.calls() if one.role == Role.PLANNER and not one.void]
     for answer in reversed(answers):
         try:
-            return Plan.model_validate_json(orjson.loads(answer)["choices"][0]["message"]["content"])
-        except (orjson.JSONDecodeError, KeyError, IndexError, TypeError, ValidationError):
+            return Plan.model_validate_json(said(answer, structured=True).text)
+        except ValidationError:
             continue
     return None

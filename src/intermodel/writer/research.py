@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from intermodel.core import NotFound, Upstream
-from intermodel.writer.agents import Agents, Unusable
+from intermodel.writer.agents import Agents, Question, Unusable
 from intermodel.writer.look import Hit, Looking
-from intermodel.writer.text import Part, cut, fitted, ranked, sentences
+from intermodel.writer.text import Part, cut, fitted, left_out, ranked, sentences
 from intermodel.writer.values import Brief, Claim, Findings, Gap, Notes, Questions, Role, Source
 
 MOST_CLAIMS = 60
@@ -132,20 +132,25 @@ class Research:
     async def _claims(self, source: Source, questions: Sequence[str], number: int) -> tuple[list[Claim], list[Gap]]:
         """What a source says. A claim names the sentence that says it, by its number; others are not taken."""
         said = [sentence for sentence in sentences(source.text) if len(sentence) in _SENTENCE]
-        room = self.agents.question(Role.RESEARCHER)
-        title = f"Title: {cut(' '.join(source.title.split()), min(80, room // 8))}"
-        parts = [Part("Topic", cut(self.brief.topic, min(400, room // 4))), Part(SOURCE, title, others=True)]
-        telling = _fitting(said, ranked(said, " ".join(questions)), room - len(fitted(parts, room)))
-        if not telling:
+        ranks = ranked(said, " ".join(questions))[:MOST_SENTENCES]
+        if not ranks:
             return [], [Gap(source.url, "It says nothing about the topic.")]
-        numbered = "\n".join([title, *(f"{i}. {said[index]}" for i, index in enumerate(telling, 1))])
-        parts[1] = Part(SOURCE, numbered, others=True)
-        try:
+        telling: list[int] = []
+
+        def made(room: int) -> Question[Findings]:
+            title = f"Title: {cut(' '.join(source.title.split()), min(80, room // 8))}"
+            parts = [Part("Topic", cut(self.brief.topic, min(400, room // 4))), Part(SOURCE, title, others=True)]
+            telling[:] = _fitting(said, ranks, room - len(fitted(parts, room)))
+            numbered = "\n".join([title, *(f"{i}. {said[index]}" for i, index in enumerate(telling, 1))])
+            parts[1] = Part(SOURCE, numbered, others=True)
             small = self.agents.room(Role.RESEARCHER).small  # such a model says nothing sooner than something
             held = Findings.of(len(telling), least=1 if small else 0)
-            found = await self.agents.ask(
-                Role.RESEARCHER, f"source: {cut(source.title, 60)}", number, parts, held, needed=False
-            )
+            missing = sum(len(said[index]) for index in set(ranks).difference(telling))
+            return Question(fitted(parts, room), held, missing + left_out(parts, room))
+
+        try:
+            step = f"source: {cut(source.title, 60)}"
+            found = await self.agents.ask_fitting(Role.RESEARCHER, step, number, made, needed=False)
         except Unusable as failed:
             if failed.error.code == "unusable_answer":
                 self.unusable.append(source.url)
@@ -158,7 +163,7 @@ class Research:
 def _fitting(said: Sequence[str], ranks: Sequence[int], room: int) -> list[int]:
     """Of the sentences the most telling ones that have room with their numbers, in their order; one in any case."""
     found: list[int] = []
-    for index in ranks[:MOST_SENTENCES]:
+    for index in ranks:
         room -= len(said[index]) + len(f"\n{MOST_SENTENCES}. ")
         if found and room < 0:
             break

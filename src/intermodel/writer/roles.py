@@ -7,17 +7,22 @@ from importlib import resources
 from types import GenericAlias
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
+import orjson
 from pydantic import BaseModel, Field, create_model
-from pydantic_ai import Agent, NativeOutput
+from pydantic_ai import Agent, NativeOutput, PromptedOutput
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 
+from intermodel.writer.language import tokens_of
 from intermodel.writer.text import Room
 from intermodel.writer.values import Answer, Brief, Role
 
 TRIES = 5
 """So often a model may answer with what its schema does not allow."""
 TEMPERATURE = {Role.RESEARCHER: 0.2, Role.PLANNER: 0.3, Role.WRITER: 0.6, Role.CRITIC: 0.0, Role.EDITOR: 0.3}
+IN_WORDS = "Answer with one JSON object and nothing else: no words before or after it. It keeps to this JSON schema:"
+_SCHEMA = 1400
+"""Characters of the longest schema."""
 T = TypeVar("T", bound=Answer)
 
 
@@ -26,26 +31,40 @@ def prompt(role: Role) -> str:
     return (resources.files("intermodel.writer") / "prompts" / f"{role}.md").read_text(encoding="utf-8").strip()
 
 
-def agent(role: Role, model: Model, output: type, room: Room, wanted: int) -> Agent[None, Any]:
-    """An agent for one step. A structured answer is held to its schema by the model's server; a text is plain."""
+def agent(
+    role: Role, model: Model, output: type, room: Room, wanted: int, *, prompted: bool = False
+) -> Agent[None, Any]:
+    """An agent for one step. A structured answer is held to its schema by the model's server, or, `prompted`, asked for
+    in words; a text is plain."""
     kind: Any = output
+    told = prompt(role)
     if issubclass(output, Answer):
-        kind = NativeOutput(bounded(output, room.small), name=output.__name__)
+        held = bounded(output, room.small)
+        kind = NativeOutput(held, name=output.__name__)
+        if prompted:  # in one message with the prompt: not every server takes two of a system
+            kind = PromptedOutput(held, name=output.__name__, template=False)
+            told = f"{told}\n\n{IN_WORDS}\n{orjson.dumps(held.model_json_schema()).decode()}"
     return Agent(
         model,
         output_type=kind,
-        instructions=prompt(role),
+        instructions=told,
         retries={"output": TRIES - 1},
         model_settings=ModelSettings(
-            max_tokens=room.answer(wanted), temperature=TEMPERATURE[role], parallel_tool_calls=False
+            max_tokens=room.answer(wanted), temperature=TEMPERATURE[role], parallel_tool_calls=False,
+            framing_announcement="never",  # else a message of the system between others, which many servers refuse
         ),
-    )
+    )  # fmt: skip
+
+
+def prompt_length(role: Role, *, prompted: bool) -> int:
+    """Characters that go before a question."""
+    return len(prompt(role)) + (len(IN_WORDS) + _SCHEMA if prompted else 0)
 
 
 def tokens_wanted(role: Role, brief: Brief) -> int:
-    """Tokens that an answer of the role takes, with some to spare: a word of English has about one and a third."""
+    """Tokens that an answer of the role takes, with some to spare."""
     if role in (Role.WRITER, Role.EDITOR):
-        return int(brief.words * 2.2) + 400
+        return tokens_of(brief.words, brief.language)
     return {Role.RESEARCHER: 1500, Role.PLANNER: 1500, Role.CRITIC: 2500}[role]
 
 

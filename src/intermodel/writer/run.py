@@ -25,9 +25,10 @@ from intermodel.writer.agents import Agents
 from intermodel.writer.calls import error_of
 from intermodel.writer.door import NodeDoor
 from intermodel.writer.journal import FILE, Called, Journal, key_of
-from intermodel.writer.keeping import check_free, keep_edited, note_post
+from intermodel.writer.keeping import check_free, drop, put
 from intermodel.writer.look import Fetch, Looking, Search
 from intermodel.writer.loop import Writing
+from intermodel.writer.outcome import post_of
 from intermodel.writer.reader import plan_of
 from intermodel.writer.research import Research
 from intermodel.writer.state import ARTICLE, RunState, state_of
@@ -127,18 +128,18 @@ class _Run:
         account = await self._account()
         if isinstance(told, Waiting):
             await asyncio.to_thread(self._keep, told.article, account, "waiting")
-            self.journal.tell("waiting", round=told.article.rounds[-1].number)
+            post = post_of(told.article).document()
+            self.journal.tell("waiting", round=told.article.rounds[-1].number, post=post)
             return False
-        self.ending = told.ending.value
+        self.ending, post = told.ending.value, post_of(told).document()
         standing: Literal["failed", "finished"] = "failed" if told.ending is Ending.FAILED else "finished"
         text = await asyncio.to_thread(self._keep, told, account, standing)
         if standing == "failed":
-            self.journal.tell(
-                "failed", why=told.remark, hint="Resume it.", code="not_finished", ending=told.ending.value
-            )
+            why, hint = told.remark, "Resume it."
+            self.journal.tell("failed", why=why, hint=hint, code="not_finished", ending=self.ending, post=post)
             return False
         await self._sign(text, told, account)
-        self.journal.tell("finished", why=told.remark, ending=told.ending.value)
+        self.journal.tell("finished", why=told.remark, ending=self.ending, post=post)
         return True
 
     async def _find_lost(self, name: str) -> None:
@@ -154,13 +155,18 @@ class _Run:
             self.journal.keep_call(key, call)
 
     async def _sign(self, text: bytes, article: Article, account: export.Account) -> None:
-        """Once for each text; a run that is played again has it already."""
+        """Once for each text. What is to be signed is noted first: a run that was killed before it heard that it was
+        signed asks for the very same statement again, and the node signs that once."""
         digest, file = export.digest_of(text), self.folder / export.BUNDLE
-        signed = [one.data["digest"] for one in self.journal.told() if one.kind == "signed"]
-        if signed[-1:] == [digest] and file.is_file():
+        told = self.journal.told()
+        if [one.data["digest"] for one in told if one.kind == "signed"][-1:] == [digest] and file.is_file():
             return
-        bundle = await self.node.sign(export.MARKDOWN, digest, export.predicate(article, account))
-        await asyncio.to_thread(_write, file, bundle)
+        said = next((one.data["said"] for one in told if one.kind == "signing" and one.data["digest"] == digest), None)
+        if said is None:
+            noted = self.journal.tell("signing", digest=digest, said=export.predicate(article, account))
+            said = noted.data["said"]
+        bundle = await self.node.sign(export.MARKDOWN, digest, said)
+        await asyncio.to_thread(put, self.folder, self.journal, export.BUNDLE, bundle)
         self.journal.tell("signed", digest=digest)
 
     def _name(self) -> str:
@@ -181,17 +187,14 @@ class _Run:
     ) -> bytes:
         """Write all of them; the post as Markdown. What no longer belongs to the article is gone then."""
         text, page = export.markdown(article, account).encode(), export.html(article, account).encode()
-        post = self.folder / export.MARKDOWN
-        keep_edited(self.folder, self.journal, text)
-        note_post(self.journal, text)
         signed = [one.data["digest"] for one in self.journal.told() if one.kind == "signed"]
         if signed[-1:] != [export.digest_of(text)]:
-            (self.folder / export.BUNDLE).unlink(missing_ok=True)
-        _write(self.folder / ARTICLE, _json(export.document(article, account, standing)))
+            drop(self.folder, self.journal, export.BUNDLE)
         picture = export.scores(article.rounds, article.brief.accept, article.best.number)
-        _write(self.folder / export.SCORES, picture.encode())
-        _write(self.folder / export.HTML, page)
-        _write(post, text)
+        everything = _json(export.document(article, account, standing))
+        files = {ARTICLE: everything, export.SCORES: picture.encode(), export.HTML: page, export.MARKDOWN: text}
+        for name, data in files.items():
+            put(self.folder, self.journal, name, data)
         return text
 
     def _keep_found(self, notes: Notes, why: str, account: export.Account) -> None:
@@ -202,7 +205,7 @@ class _Run:
             plan = plan_of(self.folder)
         except Conflict:
             plan = None
-        _write(self.folder / ARTICLE, _json(export.found(self.brief, notes, plan, why, account)))
+        put(self.folder, self.journal, ARTICLE, _json(export.found(self.brief, notes, plan, why, account)))
 
     def _has_post(self) -> bool:
         try:
@@ -302,16 +305,3 @@ class _Offline:
 
 def _json(document: Mapping[str, Any]) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _write(file: Path, data: bytes) -> None:
-    """The whole file or what was there before, whatever happens meanwhile."""
-    new = file.with_name(f".{file.name}.new")
-    try:
-        with new.open("wb") as written:
-            written.write(data)
-            written.flush()
-            os.fsync(written.fileno())
-        new.replace(file)
-    except OSError as error:
-        raise Invalid(f"{file} cannot be written: {error.strerror}.", hint="Make room, and resume the run.") from None

@@ -1,5 +1,7 @@
 """The runs of a node: a folder for each in the node's data folder, and a process for each that goes on.
 
+A run that was begun in a terminal lies where its user wants it; a link to that place stands among the folders.
+
 A run is what `intermodel write` makes, and goes on as that very verb in a process of its own, so that nothing of it
 stays in the node's memory. What a run has reached is in its folder; a node that ended goes on with none by itself.
 """
@@ -34,6 +36,8 @@ PATIENCE_S = 30.0
 """So long a process that was told to stop may take, before it is killed."""
 PARTING_S = 4.0
 """The same where the node ends, which then answers it no more."""
+FOLDER = "writer"
+"""Where in its data folder a node keeps them."""
 MOST = 2000
 """Runs that a node keeps."""
 ID = re.compile("[0-9a-f]{32}")
@@ -64,6 +68,8 @@ class Run:
     trouble: str = ""
     """What kept its process from going on, where the run itself does not say."""
     stoppable: bool = False
+    elsewhere: str = ""
+    """Where its folder lies, if not in the data folder."""
 
     @property
     def going(self) -> bool:
@@ -78,6 +84,28 @@ def broken(name: str, folder: Path, error: Exception) -> Run:
 def new_id() -> str:
     """A run's name: the moment, so that names sort, and 80 bits that nobody guesses."""
     return f"{time.time_ns() // 10**6:012x}{secrets.token_hex(10)}"
+
+
+def list_at(runs: Path, folder: Path) -> str:
+    """Have a node that keeps its runs in `runs` list the run in `folder` as well; the name it has there. Twice is once.
+
+    Raises `Unavailable` where that cannot be written, `Conflict` where the node keeps as many as it may.
+    """
+    place = folder.resolve()
+    try:
+        if place.parent == runs.resolve():
+            return place.name
+        runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        there = [one for one in runs.iterdir() if ID.fullmatch(one.name)]
+        if listed := next((one for one in there if one.is_symlink() and one.resolve() == place), None):
+            return listed.name
+        if len(there) >= MOST:
+            raise Conflict(f"There are {MOST} runs, as many as a node keeps.", hint="Remove some on its page /writer.")
+        name = new_id()
+        (runs / name).symlink_to(place, target_is_directory=True)
+    except OSError as error:
+        raise Unavailable(f"{runs} cannot be written: {error.strerror}.") from None
+    return name
 
 
 def missing() -> str:
@@ -156,8 +184,9 @@ class Runs:
         except UNREADABLE as error:
             return broken(name, folder, error)
         standing = now or state.standing
-        trouble = _trouble(folder) if standing in ("new", "stopped") else ""
-        return Run(name, folder, state, standing, trouble, now in ("queued", "running"))
+        trouble = self._trouble(name) if standing in ("new", "stopped") else ""
+        elsewhere = str(folder.resolve()) if folder.is_symlink() else ""
+        return Run(name, folder, state, standing, trouble, now in ("queued", "running"), elsewhere)
 
     # What is done with them
 
@@ -233,7 +262,7 @@ class Runs:
             self._start(name)
 
     async def remove(self, name: str) -> None:
-        """Delete a run and all that it made, its budget and its tokens."""
+        """Delete a run and all that it made, its budget and its tokens; of one that lies elsewhere the folder stays."""
         folder = self._there(name)
         async with self._lock:
             self._not_going(name)
@@ -242,9 +271,19 @@ class Runs:
             named = ""
             with contextlib.suppress(*UNREADABLE):
                 named = await asyncio.to_thread(_with, folder, lambda journal: journal.name())
-            await asyncio.to_thread(shutil.rmtree, folder, True)
+            await asyncio.to_thread(self._delete, name)
             if named:
                 await self._forget(named)
+
+    def _delete(self, name: str) -> None:
+        folder = self._folder / name
+        with contextlib.suppress(OSError):
+            if folder.is_symlink():
+                folder.unlink()
+            else:
+                shutil.rmtree(folder, True)
+            for kind in (_OUTCOME, _ERRORS):
+                self._said(name, kind).unlink(missing_ok=True)
 
     def _not_going(self, name: str) -> None:
         if name in self._tasks:
@@ -267,23 +306,41 @@ class Runs:
 
     async def _play(self, name: str) -> None:
         """From its turn to the end of its process, which ends with this."""
-        folder = self._folder / name
         async with self._turns:
             self._started.add(name)
-            process = await self._spawn(folder)
+            process = await self._spawn(name)
             try:
                 await process.wait()
             except asyncio.CancelledError:
                 await _end(process, PARTING_S if self._closing else PATIENCE_S)
                 raise
 
-    async def _spawn(self, folder: Path) -> asyncio.subprocess.Process:
-        with (folder / _OUTCOME).open("wb") as outcome, (folder / _ERRORS).open("wb") as errors:
+    async def _spawn(self, name: str) -> asyncio.subprocess.Process:
+        with self._said(name, _OUTCOME).open("wb") as outcome, self._said(name, _ERRORS).open("wb") as errors:
             return await asyncio.create_subprocess_exec(
-                *self._command, "--resume", str(folder), "--yes", "--json",
+                *self._command, "--resume", str(self._folder / name), "--yes", "--json",
                 stdin=asyncio.subprocess.DEVNULL, stdout=outcome, stderr=errors,
                 start_new_session=True,  # what ends the node at a terminal is the node's to pass on
             )  # fmt: skip
+
+    def _said(self, name: str, kind: str) -> Path:
+        """What its process says, beside its folder, which may be somebody's own."""
+        return self._folder / f".{name}.{kind}"
+
+    def _trouble(self, name: str) -> str:
+        """What its process said where it ended before the run could be told of it."""
+        try:
+            told: Any = orjson.loads(self._said(name, _OUTCOME).read_bytes() or b"{}")
+            error = told.get("error") or {}
+            if error:
+                return f"{error['message']} {error.get('hint') or ''}".strip()
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            pass
+        try:
+            said = self._said(name, _ERRORS).read_bytes()[-_TAIL:].decode(errors="replace")
+        except OSError:
+            return ""
+        return "Its process broke: " + said.strip().splitlines()[-1][:400] if "Traceback" in said else ""
 
 
 async def _end(process: asyncio.subprocess.Process, patience_s: float) -> None:
@@ -323,19 +380,3 @@ def _idle(folder: Path) -> None:
             hint="It was started in a terminal, or by a node that was killed: stop it there, or wait.",
             code="run_in_progress",
         )
-
-
-def _trouble(folder: Path) -> str:
-    """What its process said where it ended before the run could be told of it."""
-    try:
-        told: Any = orjson.loads((folder / _OUTCOME).read_bytes() or b"{}")
-        error = told.get("error") or {}
-        if error:
-            return f"{error['message']} {error.get('hint') or ''}".strip()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        pass
-    try:
-        said = (folder / _ERRORS).read_bytes()[-_TAIL:].decode(errors="replace")
-    except OSError:
-        return ""
-    return "Its process broke: " + said.strip().splitlines()[-1][:400] if "Traceback" in said else ""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from intermodel.writer.journal import Journal, Told
+from intermodel.writer.outcome import Post, post_from
 from intermodel.writer.values import Spent
 
 ARTICLE = "article.json"
@@ -28,6 +29,24 @@ class StepState:
     input: int
     output: int
     why: str
+    left_out: int = 0
+    """Characters of its question that had no room in the model's context."""
+    context: int = 0
+    """Tokens of that context."""
+    cut_at: int = 0
+    """So many tokens, after which a text was broken off; 0 where it came to its end."""
+
+    @property
+    def account(self) -> str:
+        """What was left out of it, in words; "" where nothing was."""
+        return account_of(self.left_out, self.context, self.cut_at)
+
+
+def account_of(left_out: int, context: int, cut_at: int) -> str:
+    """What is left out of a step, in words."""
+    asked = f"{left_out:,} characters of what it was to read have no room in a context of {context:,} tokens."
+    broken = f"Its answer was broken off at {cut_at:,} tokens."
+    return " ".join(text for text, there in ((asked, left_out), (broken, cut_at)) if there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +76,12 @@ class RunState:
     rounds: Sequence[RoundState]
     gaps: Sequence[Mapping[str, str]]
     """Searches and pages that failed: `what` and `why`."""
+    learned: Sequence[str]
+    """What models turned out to take, each once."""
     kept: Sequence[str]
-    """Files with what somebody had changed in the post by hand, before another one took its place."""
+    """Files with what somebody had changed by hand in one of the run's, before another took its place."""
+    post: Post | None
+    """What the folder's post is; None where it has none yet, or one of before this was told."""
     spent: Mapping[str, Spent]
     last: int
 
@@ -101,7 +124,9 @@ def state_of(folder: Path) -> RunState:
                 for t in told
                 if t.kind in ("search", "page") and t.data["why"]
             ],
+            list(dict.fromkeys(str(one.data["why"]) for one in told if one.kind == "learned")),
             [str(one.data["file"]) for one in told if one.kind == "edited"],
+            next((post_from(one.data["post"]) for one in reversed(told) if one.data.get("post")), None),
             journal.spent(),
             told[-1].number if told else 0,
         )
@@ -131,17 +156,14 @@ def _steps(told: Sequence[Told]) -> list[StepState]:
             began[name] = one.at
         found[name] = StepState(
             data["role"], name, data["round"], data["state"], round(one.at - began.get(name, one.at), 3),
-            data.get("input", 0), data.get("output", 0), data.get("why", ""),
+            data.get("input", 0), data.get("output", 0), data.get("why", ""), data.get("left_out", 0),
+            data.get("context", 0), data.get("cut_at", 0),
         )  # fmt: skip
         if data["state"] == "done":
             done[name] = found[name]
         elif data["state"] == "replayed":
             found[name] = done.get(name, found[name])  # what it took then
     return list(found.values())
-
-
-def _gap(told: Told) -> dict[str, str]:
-    return {"what": told.data["what"], "why": told.data["why"]}
 
 
 def _rounds(told: Sequence[Told]) -> list[RoundState]:

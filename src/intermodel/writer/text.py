@@ -12,16 +12,31 @@ from dataclasses import dataclass
 
 CITED = re.compile(r"\[([1-9][0-9]{0,3})\](?!\()")
 """A citation: `[3]`, which is no link. In code it is none; `cited` knows that."""
+_CITING = re.compile(
+    r"[\[\u3010\uff3b]\s*(?:(?:sources?|src|quellen?|fuentes?|font[ei])\s*:?\s*)?"
+    r"([1-9]\d{0,3}(?:\s*[,;]\s*[1-9]\d{0,3})*)\s*[\]\u3011\uff3d](?!\()",
+    re.IGNORECASE,
+)
 HEADING = re.compile(r"^#{1,6}\s+(.*)$", re.MULTILINE)
 _EAST = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Letters of scripts that write words without spaces between them."""
 NUMBER = re.compile(
     rf"(?<![^\W{_EAST}])(?<!\.)"
-    r"(?P<whole>[1-9]\d{0,2}(?P<mark>[.,\u202f\u00a0 ])\d{3}(?:(?P=mark)\d{3})*+(?!\d)|\d++)(?:[.,](?P<part>\d++))?+"
+    r"(?P<whole>[1-9]\d{0,2}(?P<mark>[.,'\u2019\u2009\u202f\u00a0 ])\d{3}(?:(?P=mark)\d{3})*+(?!\d)|\d++)"
+    r"(?:[.,](?P<part>\d++))?+"
     r"(?P<kilo>[kK](?![A-Za-z\d_]))?+(?![A-Za-z]*[\d_])"
 )
 """Also with its unit glued on (`70B`, `80GB`, `3x`), but no part of a name (`Q4`, `8x7B`, a digest)."""
-_CLOSED = r"(?:[\"')\]\u00ab\u00bb\u201c\u201d]|\[\d{1,4}\])*+"
+_DATE = re.compile(
+    r"(?<![\d.])(?:(?P<day>\d{1,2})\.\d{1,2}\.(?P<year>(?:1[5-9]|20)\d\d)|"
+    r"(?P<first>(?:1[5-9]|20)\d\d)-\d\d-(?P<last>\d\d))(?![\d-])"
+)
+"""A date in digits, whose month others write as a word."""
+_CLOSED = (
+    r"(?:[\"')\]\u00ab\u00bb\u201c\u201d]|[ \u00a0\u202f]\u00bb(?=[\s,;:.!?)\[])|\[\d{1,4}\]|"
+    r" \[\d{1,4}\](?= ?\[\d|\s+[\"\u00ab\u00bb\u201c\u201e]*[A-Z\u00c0-\u00de]))*+"
+)
+"""What belongs to the sentence before; so does a citation that stands apart from it, where another one begins then."""
 _EAST_CLOSED = r"(?:[\"')\]\u201d\u300d\u300f\uff09]|\[\d{1,4}\])*+"
 _END = re.compile(
     rf"(?<=[.!?\u2026\u061f\u06d4\u0964]){_CLOSED}\s+(?=[\"'(\[\u00ab\u00bb\u201c\u201e]*([^\W_]|[#*-]))"
@@ -30,8 +45,26 @@ _END = re.compile(
 )
 _LOOK = 12
 """So many characters before its end tell whether a sentence may end there."""
-_SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|cf|vs|No|Art|Sec|Dr|Mr|Ms|Inc|Fig|approx|al)|\b[A-Z\u0410-\u042f])\.$")
-_ITEM = re.compile(r"^[ \t>*+-]{0,6}\d{1,3}\.$", re.MULTILINE)
+_SHORT = re.compile(
+    r"(?:\b(?:e\.g|i\.e|cf|vs|No|Art|Sec|Dr|Mr|Ms|Inc|Fig|approx|al|Prof|St|"
+    r"bzw|ca|inkl|exkl|ggf|[vV]gl|sog|evtl|bspw|bzgl|zzgl|mind|insb|allg|engl|dt|Abs|Nr|Bd|Hrsg|Mio|Mrd|Tsd|Fa|Anm|"
+    r"Aufl|Kap|Tab|Abb|Ziff|Rn|Str|Dipl|Ing|Mme|MM|Mgr|Sra|Dra)|\b[A-Z\u00c0-\u00de\u0410-\u042f]|"
+    r"(?:^|(?<=[\s(.]))[a-z\u00df-\u00ff\u0430-\u044f])\.$"
+)
+"""Abbreviations and initials, after which a sentence goes on: in German before a noun, too."""
+_COUNTING = re.compile(
+    r"\b(?:art|abs|no|nr|n|pp?|s|chap|ch|kap|fig|abb|vol|bd|sect?|eq|env|tab|rn|ziff|par|ver|circa|max|min|"
+    r"janv?|febr?|f\u00e9vr?|m[a\u00e4]r|apr|avr|juin|jun|juil|jul|aug|sept?|oct|okt|nov|dec|dez|d\u00e9c)\.$",
+    re.IGNORECASE,
+)
+"""Abbreviations after which a sentence goes on with a number."""
+_COUNTED = re.compile(r"\b(?:(?:am|vom|zum|im|beim|der|die|das|den|dem|des|eine[mnrs]?)\s)?\d{1,2}\.$", re.IGNORECASE)
+"""What may be a German ordinal: surely after an article, else before what is counted so."""
+_ORDINAL = re.compile(
+    r"(?:Januar|J\u00e4nner|Februar|M\u00e4rz|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
+    r"Jan|Feb|M\u00e4r|Apr|Jun|Jul|Aug|Sept?|Okt|Nov|Dez|Jahrhunderts?|Jh|Absatz|Abs|Kapitel|Quartal|Auflage)\b"
+)
+_ITEM = re.compile(r"^[ \t>*+#-]{0,8}\d{1,3}\.$", re.MULTILINE)
 _WORD = re.compile(rf"[{_EAST}]|[^\W_{_EAST}]+(?:[-'\u2019][^\W_{_EAST}]+)*")
 _FENCED = r"^ {0,3}(`{3,}|~{3,})(?:.*\n)(?s:.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)"
 _BLOCK = re.compile(_FENCED, re.MULTILINE)
@@ -44,7 +77,7 @@ def sentences(text: str) -> list[str]:
     start = 0
     for end in _END.finditer(text):
         at = end.start()
-        if end.group().count("\n") < 2 and _goes_on(text, max(start, at - _LOOK), at, end[1] or ""):
+        if end.group().count("\n") < 2 and _goes_on(text, max(start, at - _LOOK), at, end):
             continue
         found.append(text[start : at + len(end.group().rstrip())])
         start = end.end()
@@ -52,9 +85,15 @@ def sentences(text: str) -> list[str]:
     return [" ".join(one.split()) for one in found if one.strip()]
 
 
-def _goes_on(text: str, start: int, at: int, following: str) -> bool:
-    """After a point that ends an abbreviation or counts a list's item, and before a small letter."""
-    return bool(following.islower() or _SHORT.search(text, start, at) or _ITEM.search(text, start, at))
+def _goes_on(text: str, start: int, at: int, end: re.Match[str]) -> bool:
+    """After a point that ends an abbreviation, an ordinal or the number of a list's item, and before a small letter."""
+    following = end[1] or ""
+    if following.islower() or _SHORT.search(text, start, at) or _ITEM.search(text, start, at):
+        return True
+    if following.isdigit():
+        return _COUNTING.search(text, start, at) is not None
+    counted = _COUNTED.search(text, start, at)
+    return counted is not None and (counted[0][0].isalpha() or _ORDINAL.match(text, end.end()) is not None)
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
@@ -81,16 +120,57 @@ def cited(text: str) -> list[int]:
     return list(dict.fromkeys(int(number) for number in CITED.findall(_CODE.sub(" ", text))))
 
 
+def apart(text: str, sources: int) -> str:
+    """With each citation by itself, as `[3]`: models write `[1, 2]`, `[Quelle 3]` and full-width brackets, too. Only
+    what names one of so many sources is taken for a citation."""
+
+    def change(found: re.Match[str]) -> str:
+        told = [int(number) for number in re.findall(r"\d+", found[1])]
+        known = any(1 <= number <= sources for number in told)
+        return "".join(f"[{number}]" for number in told) if known else found[0]
+
+    return outside_code(text, lambda part: _CITING.sub(change, part))
+
+
 def numbers(text: str) -> list[str]:
-    """Numbers in one form (`1,000` is `1000` and `1k`, `2.50` is `2.5`), without citations and marks of lists."""
+    """Numbers in one form (`1,000` is `1000` and `1k`, `2.50` is `2.5`), without citations and marks of lists. Of what
+    can be read in two ways, that of English."""
+    return [told.forms[0] for told in told_numbers(text)]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A number of a text. `forms` has more than one where languages read it otherwise: `1.500` is `1.5` in English and
+    `1500` in German, and `1,500` the other way round."""
+
+    written: str
+    forms: tuple[str, ...]
+
+
+def told_numbers(text: str) -> list[Told]:
+    """The numbers of a text, in order. Of a date in digits its day and year: others write the month as a word."""
     plain = re.sub(r"^[ \t]*(?:\d+[.)]\s|#+.*)", " ", CITED.sub(" ", text), flags=re.MULTILINE)
-    return [_one_form(found) for found in NUMBER.finditer(plain)]
+    plain = _DATE.sub(lambda date: f"{date['day'] or date['first']} \u2013 {date['year'] or date['last']}", plain)
+    return [_told(found) for found in NUMBER.finditer(plain)]
 
 
-def _one_form(number: re.Match[str]) -> str:
-    whole, mark, part, kilo = number.group("whole", "mark", "part", "kilo")
-    if mark == "." and part is None and whole.count(".") == 1:  # one point is taken for a decimal one
-        whole, part = whole.split(".")
+def unheld(text: str, others: Sequence[str]) -> list[str]:
+    """The numbers of a text that stand in none of the others, in any way of reading them, each once."""
+    held = {form for other in others for told in told_numbers(other) for form in told.forms}
+    missing = [told for told in told_numbers(text) if held.isdisjoint(told.forms)]
+    return list(dict.fromkeys(told.forms[0] if len(told.forms) == 1 else told.written for told in missing))
+
+
+def _told(number: re.Match[str]) -> Told:
+    whole, mark, part = number.group("whole", "mark", "part")
+    if mark not in (".", ",") or part is not None or whole.count(mark) > 1:
+        return Told(whole, (_one_form(number, whole, part),))
+    thousands, decimal = _one_form(number, whole, None), _one_form(number, *whole.split(mark))
+    return Told(whole, (decimal, thousands) if mark == "." else (thousands, decimal))
+
+
+def _one_form(number: re.Match[str], whole: str, part: str | None) -> str:
+    kilo = number["kilo"]
     whole, part = _digits(whole), _digits(part or "")
     if kilo:
         part = part.ljust(3, "0")
@@ -174,6 +254,13 @@ def fitted(parts: Sequence[Part], room: int) -> str:
     parts = [part for part in parts if part.text.strip()]
     share = _share([len(part.text) for part in parts], max(room - sum(part.around for part in parts), 0))
     return "\n\n".join(f"{part.title}:\n{_marked(part, cut(part.text, share))}" for part in parts)
+
+
+def left_out(parts: Sequence[Part], room: int) -> int:
+    """How many characters of the parts `fitted` cuts off."""
+    parts = [part for part in parts if part.text.strip()]
+    share = _share([len(part.text) for part in parts], max(room - sum(part.around for part in parts), 0))
+    return sum(max(len(part.text) - share, 0) for part in parts)
 
 
 def _marked(part: Part, text: str) -> str:

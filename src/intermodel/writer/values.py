@@ -49,6 +49,11 @@ class Brief:
     """Wait for the reader after each round."""
     dollars: str = "1"
     """The most that all calls together may cost; "" for no ceiling."""
+    audience: str = ""
+    """For whom the post is; "" leaves that to the planner."""
+    tone: str = ""
+    language: str = ""
+    """By code, tag or name; "" leaves it to the models, which write in that of the topic, or English."""
 
     def model_of(self, role: Role) -> str:
         return self.models.get(role, self.model)
@@ -222,6 +227,18 @@ class Ending(StrEnum):
     FAILED = "failed"
 
 
+class Because(StrEnum):
+    """Why the post is of that draft: there is no other; it has the highest score; of equals it has fewer grave
+    problems, or is the first; the reader's note asked for it; the reader accepted it."""
+
+    ONLY = "only"
+    SCORE = "score"
+    GRAVE = "grave"
+    FIRST = "first"
+    NOTE = "note"
+    READER = "reader"
+
+
 @dataclass(frozen=True, slots=True)
 class Article:
     """The best draft of a run and everything that it rests on. `ending` says why no better one was tried."""
@@ -236,6 +253,8 @@ class Article:
     """What a person should know of how it ended; "" where it ended as it should."""
     edited: bool = False
     """Whether the text is the editor's, of the best draft."""
+    because: Because | None = None
+    """Why `best` is of that draft; None where only the scores say it."""
 
 
 @dataclass(frozen=True, slots=True)

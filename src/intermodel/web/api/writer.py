@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -10,14 +11,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from intermodel.core import Invalid, NotFound, OverBudget
 from intermodel.gateway import Directory, Gateway
 from intermodel.gateway.choose import Target
-from intermodel.settings import Settings
-from intermodel.settings.model import WHOLE
+from intermodel.settings import WHOLE, Settings
 from intermodel.web.api.forms import Form, Listing
 from intermodel.web.api.operation import Asked, Made, Operation
 from intermodel.web.openai_requests import MODEL_LENGTH
 from intermodel.writer.estimate import FREE, Estimate, Price, check_budget, estimate, price_of
 from intermodel.writer.runs import ID, Run, Runs
-from intermodel.writer.topic import check_topic
+from intermodel.writer.topic import MOST_WISH, check_topic, check_wish
 from intermodel.writer.values import MOST_ROUNDS, MOST_TOPIC, Brief, Role
 
 BRIEF_BYTES = 256 * 1024
@@ -33,6 +33,20 @@ def _dollars(text: str) -> str:
     if not re.fullmatch(_DOLLARS.removesuffix("$"), text):
         raise ValueError("must be an amount such as 1 or 0.50, or empty for no ceiling")
     return text
+
+
+def _wish(name: str) -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        try:
+            return check_wish(name, text)
+        except Invalid as error:
+            raise ValueError(error.message) from None
+
+    return checked
+
+
+def _wish_schema(name: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "maxLength": MOST_WISH[name], "pattern": rf"^{_TEXT}*$"})
 
 
 Model = Annotated[str, Field(min_length=1, max_length=MODEL_LENGTH)]
@@ -61,12 +75,18 @@ class SettingsForm(Form):
     """The most that all calls together may cost; empty: no ceiling."""
     pause: bool = False
     """Wait for the reader after each round."""
+    audience: Annotated[str, AfterValidator(_wish("audience")), _wish_schema("audience")] = ""
+    """For whom the post is, in a few words; empty: the planner decides."""
+    tone: Annotated[str, AfterValidator(_wish("tone")), _wish_schema("tone")] = ""
+    """How it sounds."""
+    language: Annotated[str, AfterValidator(_wish("language")), _wish_schema("language")] = ""
+    """In which it is written, by code (`de`), tag (`pt-BR`) or name; empty: as the models choose."""
 
     def brief(self, topic: str, settings: Settings) -> Brief:
         return Brief(
             topic, self.model, {role.value: model for role, model in self.models.items()}, self.rounds, self.accept,
             self.words, tuple(dict.fromkeys(self.search or settings.writer.search)), pause=self.pause,
-            dollars=self.dollars,
+            dollars=self.dollars, audience=self.audience, tone=self.tone, language=self.language,
         )  # fmt: skip
 
 
@@ -97,6 +117,8 @@ class RunState(BaseModel):
     topic: str
     trouble: str
     """What kept its process from going on."""
+    elsewhere: str = ""
+    """Where its folder lies, if it was begun in a terminal of this machine."""
 
 
 class RunsQuery(Form):
@@ -144,7 +166,8 @@ class Writer:
         return _state(await self._runs.get(asked.name))
 
     async def delete(self, asked: Asked) -> None:
-        """Delete a run and all that it made."""
+        """Delete a run and all that it made. One that was begun in a terminal is taken off the list; its folder
+        stays."""
         await self._runs.remove(asked.name)
 
     async def go_on(self, asked: Asked) -> RunState:
@@ -166,7 +189,9 @@ class Writer:
 
 def _state(run: Run) -> RunState:
     told: dict[str, Any] = run.state.document() if run.state else {"topic": ""}
-    return RunState(**told | {"id": run.id, "standing": run.standing, "trouble": run.trouble})
+    return RunState(
+        **told | {"id": run.id, "standing": run.standing, "trouble": run.trouble, "elsewhere": run.elsewhere}
+    )
 
 
 def topic_of(text: str) -> str:

@@ -26,6 +26,7 @@ from intermodel.web.pages.render import HEADERS, page, redirect
 from intermodel.web.pages.writing import FILES, shown
 from intermodel.writer.estimate import Estimate
 from intermodel.writer.runs import Run, Runs, missing, new_id
+from intermodel.writer.topic import MOST_WISH
 from intermodel.writer.values import MOST_ROUNDS, Brief, Plan, Role
 
 _FORM_BYTES = 1024 * 1024
@@ -42,7 +43,7 @@ ENDINGS = {
     "budget": "The budget is spent; this is the best draft until then.",
     "failed": "",
 }
-_FIELDS = ("model", "rounds", "accept", "words", "dollars")
+_FIELDS = ("model", "rounds", "accept", "words", "dollars", "audience", "tone", "language")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ _WANTED = {
     "accept": "A number from 0 to 10.",
     "words": "A whole number from 20 to 5000.",
     "dollars": "An amount such as 1.50; empty for no ceiling.",
+    **{name: f"At most {most} characters of text." for name, most in MOST_WISH.items()},
 }
 
 

@@ -22,9 +22,11 @@ from intermodel.core import Conflict, IntermodelError
 from intermodel.writer import export
 from intermodel.writer.check import unverified
 from intermodel.writer.journal import Called, Journal
+from intermodel.writer.outcome import said_of
 from intermodel.writer.plain import clean
 from intermodel.writer.reader import plan_of
 from intermodel.writer.runs import UNREADABLE, Run, broken
+from intermodel.writer.said import said
 from intermodel.writer.state import ARTICLE, RoundState, StepState
 from intermodel.writer.values import MOST_ROUNDS, Article, Choice, Gap, Notes, Plan, Problem, Review, Role, Spent
 
@@ -96,6 +98,8 @@ class Shown:
     post: Markup | None = None
     """The best draft, or what the editor made of it."""
     article: Article | None = None
+    outcome: str = ""
+    """Which draft the post is, why that one, and what is wrong with it."""
     rounds: Sequence[Drafted] = ()
     chart: Chart | None = None
     notes: Notes = field(default_factory=Notes)
@@ -165,6 +169,7 @@ def shown(run: Run) -> Shown:
         run,
         post=_post(best) if best else None,
         article=article,
+        outcome=said_of(state.post, waiting=state.standing == "waiting") if article and state.post else "",
         rounds=rounds,
         chart=_chart(state.rounds, float(state.brief.get("accept", 0))),
         notes=notes,
@@ -193,11 +198,11 @@ def _kept(run: Run, plan: Plan | None) -> _Kept:
     for place, call in enumerate(calls):
         number = _number(call)
         if call.role == Role.WRITER and number:
-            drafts[number], places[number] = clean(_said(call)), place
+            drafts[number], places[number] = clean(said(call.answer, structured=False).text), place
         elif call.role == Role.CRITIC and number:
             last = place
             with suppress(ValidationError):
-                reviews[number] = Review.model_validate_json(_said(call))
+                reviews[number] = Review.model_validate_json(said(call.answer, structured=True).text)
     unjudged = frozenset(number for number, place in places.items() if place > last)
     read = [str(one.data["what"]) for one in told if one.kind == "page" and not one.data.get("why")]
     article, notes = _article(run)
@@ -225,13 +230,6 @@ def _number(call: Called) -> int:
     """The round of a draft or a review; 0 for other steps."""
     found = re.fullmatch(r"(?:draft|review) (\d)", call.step)
     return int(found[1]) if found else 0
-
-
-def _said(call: Called) -> str:
-    try:
-        return str(orjson.loads(call.answer)["choices"][0]["message"]["content"])
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
-        return ""
 
 
 def _rounds(states: Sequence[RoundState], kept: _Kept, article: Article | None) -> list[Drafted]:

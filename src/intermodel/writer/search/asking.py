@@ -12,7 +12,7 @@ import orjson
 from intermodel import __version__
 from intermodel.core import Fault, Upstream
 from intermodel.providers.http import Http, Origin, Response
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.look import MOST_PAGE, Hit
 from intermodel.writer.plain import clean, day, line
 

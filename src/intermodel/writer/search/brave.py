@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from intermodel.providers.http import Origin
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.look import Hit
 from intermodel.writer.search.asking import MOST_RESULTS, Asking, hits, worded
 

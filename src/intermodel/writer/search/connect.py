@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from intermodel.core import Invalid
+from intermodel.settings import Writer
 from intermodel.settings.load import search_key
-from intermodel.settings.model import Writer
 from intermodel.writer.look import Search
 from intermodel.writer.search.brave import Brave
 from intermodel.writer.search.folder import Folder

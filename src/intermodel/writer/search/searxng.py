@@ -6,7 +6,7 @@ from urllib.parse import quote_plus
 
 from intermodel.core import Upstream
 from intermodel.providers.http import Origin
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.look import Hit
 from intermodel.writer.plain import line
 from intermodel.writer.search.asking import Asking, hits, worded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from intermodel.providers.http import Origin
-from intermodel.settings.model import Writer
+from intermodel.settings import Writer
 from intermodel.writer.look import Hit
 from intermodel.writer.search.asking import MOST_RESULTS, Asking, hits, worded
 
