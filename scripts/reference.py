@@ -18,22 +18,30 @@ from typer.cli import get_docs_for_click
 from intermodel.cli import app
 from intermodel.records.licences import LICENCES
 from intermodel.settings import (
+    Brave,
     Budget,
     Cache,
     Constraints,
+    Cosigner,
     Deployment,
     Engines,
+    Followed,
+    GuardTable,
     Ledger,
     Limits,
     Price,
     Rate,
     RateLimit,
     Receipts,
+    Records,
     Route,
+    SearXNG,
     Settings,
+    Tavily,
     Telemetry,
+    TierPrice,
+    Writer,
 )
-from intermodel.settings.model import Brave, Cosigner, Followed, GuardTable, Records, SearXNG, Tavily, Writer
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -68,6 +76,7 @@ _TABLES: list[tuple[str, type[BaseModel]]] = [
     ("`[telemetry]`", Telemetry),
     ("`[deployments.NAME]`", Deployment),
     ("`[deployments.NAME.price]`", Price),
+    ("`[deployments.NAME.price.tiers.TIER]`", TierPrice),
     ("`[deployments.NAME.rate]`", Rate),
     ("`[routes.NAME]`", Route),
     ("`[routes.NAME.require]`", Constraints),

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from intermodel.accounts import Price, Prices
 from intermodel.accounts.prices import FREE, declared, listed
 from intermodel.core import Usage
-from intermodel.settings import Deployment
+from intermodel.settings import Deployment, TierPrice
 from intermodel.settings import Price as Declared
 
 OPENAI = "https://api.openai.com/v1"
@@ -54,7 +55,8 @@ def usages(draw: st.DrawFn) -> Usage:
     media = draw(st.booleans())
     if not media:
         heard = seen = said = drawn = 0
-    return Usage(read, made, cached, written, heard, seen, thought, said, drawn)
+    hour = draw(st.one_of(st.none(), st.just(0), st.integers(0, written)))
+    return Usage(read, made, cached, written, heard, seen, thought, said, drawn, cache_write_1h=hour)
 
 
 def vendors_usage(u: Usage) -> genai_prices.Usage:
@@ -71,6 +73,7 @@ def vendors_usage(u: Usage) -> genai_prices.Usage:
         output_tokens=u.output,
         cache_read_tokens=u.cached_input,
         cache_write_tokens=u.cache_write,
+        cache_write_1h_tokens=u.cache_write_1h or 0,
         input_audio_tokens=u.audio_input,
         input_image_tokens=u.image_input,
         cache_image_read_tokens=image_read,
@@ -87,6 +90,8 @@ def vendors_usage(u: Usage) -> genai_prices.Usage:
 
 def check_cost(found: tuple[Provider, ModelInfo, Price], usage: Usage) -> None:
     provider, model, price = found
+    if not price.knows(usage):
+        usage = replace(usage, cache_write_1h=None)
     theirs = model.calc_price(vendors_usage(usage), provider, genai_request_timestamp=NOON).total_price
     assert 0 <= price.cost(usage) - Fraction(theirs) * 10**9 < 1 + Fraction(1, 10**6)  # theirs is rounded to 28 digits
 
@@ -111,6 +116,7 @@ def test_no_call_costs_more_than_its_bound(
 ) -> None:
     price, cost = found[2], found[2].cost(usage)
     limits = usage.input + more[0], usage.output + more[1]
+    price = price.for_an_hour if usage.cache_write_1h else price
     assert cost <= price.bound(*limits)
     if not (usage.audio_input or usage.image_input or usage.audio_output or usage.image_output):
         assert cost <= price.bound(*limits, media=False) <= price.bound(*limits)
@@ -203,12 +209,63 @@ def test_longer_calls_can_cost_more_a_token() -> None:
     assert price.bound(200_000, 0) < price.bound(200_001, 0)
 
 
+def at(price: Price, tier: str) -> Price:
+    found = price.at(tier)
+    assert found is not None
+    return found
+
+
 def test_service_tiers() -> None:
     price = priced(base_url=OPENAI, model="gpt-5")
     assert price is not None
-    assert price.at("priority").input_per_million == 2 * price.input_per_million
-    assert price.at("priority").document["source"].endswith("(priority)")
-    assert price.at("unknown") is price
+    assert at(price, "priority").input_per_million == 2 * price.input_per_million
+    assert at(price, "priority").document["source"].endswith("(priority)")
+    assert at(price, "default") is at(price, "auto") is at(price, "") is price
+    assert price.at("ultrafast") is None, "nobody knows it, and it is not the usual one"
+    assert FREE.at("ultrafast") is FREE, "what is free is so however it is served"
+
+
+def test_service_tiers_of_a_declared_price() -> None:
+    tiers = {"priority": TierPrice(input=Decimal(4), output=Decimal(8))}
+    price = declared(Declared(input=Decimal(2), output=Decimal(4), tiers=tiers))
+    assert at(price, "priority").cost(Usage(10**6, 10**6)) == 12 * 10**9
+    assert at(price, "priority").document == {
+        "input": "4",
+        "output": "8",
+        "request": "0",
+        "source": "settings (priority)",
+    }
+    assert "tiers" not in price.document
+    assert price.at("flex") is None
+
+
+def test_an_hour_in_the_cache_of_anthropic_costs_twice_the_input() -> None:
+    price = priced(provider="anthropic", model="claude-opus-4-5")
+    assert price is not None
+    usage = Usage(1000, 0, cached_input=100, cache_write=600, cache_write_1h=400)
+    rates = 300 * 5 + 100 * Fraction(1, 2) + 200 * Fraction(25, 4) + 400 * 10
+    assert price.cost(usage) == rates * 1000
+    assert price.knows(usage)
+    long = replace(usage, audio_input=50)
+    assert price.cost(long) == rates * 1000, "also where parts may overlap"
+    assert price.bound(1000, 0) == 6_250_000, "calls that keep nothing so long are not held to it"
+    assert price.for_an_hour.bound(1000, 0) == 10_000_000
+    assert price.for_an_hour.buys(1000, 10_000_000) == 0
+
+
+def test_what_an_hour_in_the_cache_costs_may_not_be_known() -> None:
+    usage = Usage(1000, 0, cache_write=1000, cache_write_1h=1000)
+    minutes = declared(Declared(input=Decimal(4), output=Decimal(8), cache_write=Decimal(5)))
+    assert not minutes.knows(usage)
+    assert minutes.knows(replace(usage, cache_write_1h=0))
+    assert minutes.cost(usage) == minutes.for_an_hour.bound(1000, 0) == 8_000_000, "twice the input bounds it"
+    said = declared(Declared(input=Decimal(4), cache_write=Decimal(5), cache_write_1h=Decimal(6)))
+    assert (said.knows(usage), said.cost(usage)) == (True, 6_000_000)
+    plain = declared(Declared(input=Decimal(4)))
+    assert (plain.knows(usage), plain.cost(usage)) == (True, 4_000_000), "nothing is priced apart there"
+    reseller = priced(base_url="https://openrouter.ai/api/v1", model="anthropic/claude-opus-4.5")
+    assert reseller is not None
+    assert not reseller.knows(usage), "the list does not say"
 
 
 def timed_model() -> ModelInfo:

@@ -70,6 +70,30 @@ async def test_what_was_spent_by_whom_and_when(database: Database, tmp_path: Pat
         assert [s.key for s in await spending("organisation", 0)] == ["lovelace"]
 
 
+@pytest.mark.parametrize("read_again", [False, True])
+async def test_sums_are_without_what_nobody_knows_and_say_so(
+    database: Database, tmp_path: Path, read_again: bool
+) -> None:
+    def unknown(at_least: int) -> dict[str, Any]:
+        return {"spent": None, "spent_at_least": at_least}
+
+    async with accounts(database, tmp_path) as opened:
+        if read_again:  # from the journal's file, as after a crash
+            opened.receipts._mover.missed()
+        for model, told in (
+            ("dear", {"spent": 100}), ("dear", unknown(7)), ("own", unknown(0)), ("own", unknown(0)),
+            ("free", {"spent": 0}), ("free", unknown(0)),
+        ):  # fmt: skip
+            await opened.receipts.record(over(call(), answered=model, **told))
+        found = {s.key: (s.calls, s.cost, s.unknown, s.known) for s in await opened.receipts.spending("model", 0)}
+        assert found == {"dear": (2, 107, 1, True), "free": (2, 0, 1, True), "own": (2, 0, 2, False)}
+        assert next(iter(found)) == "dear", "the dearest first"
+        (day,) = await opened.receipts.spending("day", 0)
+        assert (day.calls, day.cost, day.unknown) == (6, 107, 4)
+        (one,) = await opened.receipts.list(Filter(model="own"), 1)
+        assert (one["spent"], one["spent_at_least"]) == (None, 0)
+
+
 async def test_how_deployments_did(database: Database, tmp_path: Path) -> None:
     async with accounts(database, tmp_path) as opened:
         for number in range(20):

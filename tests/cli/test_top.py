@@ -38,8 +38,10 @@ def live(number: int = 0, **given: Any) -> dict[str, Any]:
     return told | {"first_token_s": 1.0} | given
 
 
-def spent(key: str, calls: int = 1, made: int = 60, nano: int = DOLLAR) -> dict[str, Any]:
-    return {"key": key, "calls": calls, "input_tokens": 1, "output_tokens": made, "cost": {"nano": nano, "dollars": ""}}
+def spent(key: str, calls: int = 1, made: int = 60, nano: int | None = DOLLAR, unknown: int = 0) -> dict[str, Any]:
+    cost = None if nano is None else {"nano": nano, "dollars": ""}
+    told = {"key": key, "calls": calls, "input_tokens": 1, "output_tokens": made}
+    return told | {"cost": cost, "unknown_calls": unknown}
 
 
 def did(address: str, attempts: int = 10, **failed: int) -> dict[str, Any]:
@@ -77,16 +79,20 @@ def test_what_the_node_answered_is_put_together() -> None:
 
 
 def test_what_nobody_knows_is_not_told_as_nothing() -> None:
-    unknown = spent("own", nano=0) | {"cost_known": False}
+    unknown = spent("own", nano=None, unknown=1)
+    alone = printed(view("http://n", NOW, [], [], [], [unknown], []), 100, None)
+    assert f"{UNKNOWN} today without 1 call of unknown cost" in alone[1]
+    assert next(line for line in alone if line.startswith("own")).rstrip().endswith(UNKNOWN)
     seen = view("http://n", NOW, [], [], [], [unknown, spent("free", nano=0)], [])
     assert {one.address: one.spent_today_nano for one in seen.models} == {"own": None, "free": 0}
-    lines = printed(seen, 80, None)
-    assert f"{UNKNOWN} today" in lines[1]
-    assert next(line for line in lines if "own" in line).rstrip().endswith(UNKNOWN)
-    both = view("http://n", NOW, [], [], [], [unknown, spent("dear")], [])
-    assert "≥ $1.00 today" in printed(both, 80, None)[1]
-    part = view("http://n", NOW, [], [], [], [spent("own") | {"cost_known": False}], [])
-    assert part.models[0].spent_today_nano == DOLLAR
+    assert "≥ $0 today without 1 call" in printed(seen, 100, None)[1]
+    both = view("http://n", NOW, [], [], [], [unknown, spent("dear", calls=5, unknown=2)], [])
+    lines = printed(both, 100, None)
+    assert "≥ $1.00 today without 3 calls of unknown cost" in lines[1]
+    assert next(line for line in lines if "dear" in line).rstrip().endswith("≥ $1.00")
+    assert [one.unknown_calls_today for one in both.models] == [2, 1]
+    free = printed(view("http://n", NOW, [], [], [], [spent("free", nano=0)], []), 100, None)
+    assert free[1].rstrip().endswith("$0 today")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 24), (200, 60), (60, 16)])

@@ -12,11 +12,12 @@ import pytest
 from sqlalchemy import update
 
 from intermodel.core import Unavailable
+from intermodel.settings import Constraints, Engines, Route
 from intermodel.storage import tables
 from tests.faults.server import steps
 from tests.faults.table import on
 from tests.gateway.calling import ask, attempts, calling
-from tests.support import Running
+from tests.support import Running, running, settings_for
 
 
 async def another_node_changes(node: Running, name: str, document: dict[str, Any]) -> None:
@@ -96,3 +97,14 @@ def test_functions_need_a_model_with_tools(tmp_path: Path) -> None:
         server.script = lambda _: steps("ok", stream=False)
         answer = ask(node, "r", functions=[{"name": "f", "parameters": {}}])
         assert attempts(node, answer) == [("b", 0, "ok")]
+
+
+@pytest.mark.parametrize(("region", "fit"), [("eu", True), ("us", False), ("", False)])
+def test_the_models_of_this_machine_are_where_the_node_is(tmp_path: Path, region: str, fit: bool) -> None:
+    routes = {"r": Route(candidates=("intermodel/pebble", "echo"), require=Constraints(regions=("eu",)))}
+    with running(settings_for(tmp_path, engines=Engines(), region=region, routes=routes)) as node:
+        told = httpx2.post(f"{node.url}/api/v1/explain", headers=node.headers, json={"model": "r"}).json()
+        found = {one["address"]: one for one in told["candidates"]}
+        assert found["intermodel/pebble"]["fit"] is fit
+        assert f"its region is {region or 'unknown'}" in found["intermodel/pebble"]["reason"] or fit
+        assert not found["echo"]["fit"], "a deployment says itself where it runs"

@@ -54,7 +54,8 @@ def chosen(
 def routed(
     targets: list[Target], standings: Mapping[str, Standing] | None = None, **route: Any
 ) -> list[tuple[str, bool]]:
-    made = Route(candidates=tuple(t.address for t in targets), **route)
+    """As it is without the calls that explore."""
+    made = Route(candidates=tuple(t.address for t in targets), explore=0, **route)
     directory = Directory({t.address: t for t in targets}, {"r": made})
     return [(c.target.address, c.fit) for c in chosen(call("r"), directory, standings)]
 
@@ -178,13 +179,69 @@ def test_fastest_counts_first_token_and_rate_and_tries_the_new_ones_first() -> N
         "slow-words": replace(NEW, first_token_s=0.1, rate=20.0),
         "quick": replace(NEW, first_token_s=0.5, rate=100.0),
     }
-    listed = routed([target(name) for name in [*standings, "new"]], standings, order="fastest")
-    assert [name for name, _ in listed] == ["new", "quick", "slow-start", "slow-words"]
+    failed = {"only-fails": replace(NEW, error_ratio=0.3)}
+    listed = routed([target(name) for name in [*failed, *standings, "new"]], standings | failed, order="fastest")
+    assert [name for name, _ in listed] == ["new", "quick", "slow-start", "slow-words", "only-fails"]
 
 
 def test_best_by_quality() -> None:
     standings = {"a": replace(NEW, quality=0.4), "b": replace(NEW, quality=0.9)}
     assert [name for name, _ in routed([target(n) for n in "cab"], standings, order="best")] == ["b", "a", "c"]
+
+
+RATED = {
+    "a": replace(NEW, quality=0.9, ratings=40, samples=3, first_token_s=0.1),
+    "b": replace(NEW, quality=0.4, ratings=9, samples=50, first_token_s=0.2),
+}
+
+
+def explored(order: Any, explore: float, seed: int = 0, **standings: Standing) -> list[Candidate]:
+    route = Route(candidates=("a", "b", "c"), order=order, explore=explore)
+    directory = Directory({name: target(name) for name in "abc"}, {"r": route})
+    return list(chosen(call("r"), directory, RATED | standings, seed))
+
+
+@pytest.mark.parametrize(("order", "least"), [("best", "c"), ("fastest", "a")])
+def test_a_share_of_calls_goes_to_the_candidate_least_measured(order: str, least: str) -> None:
+    """Fastest tries what was never measured at once; what was measured rarely it must look at again too."""
+    third = replace(NEW, samples=7, first_token_s=0.05) if order == "fastest" else NEW
+    usual = [one.target.address for one in explored(order, 0, c=third)]
+    assert usual[0] != least
+    drawn = [[c.target.address for c in explored(order, 0.2, seed, c=third)] for seed in range(2000)]
+    first = Counter(listed[0] for listed in drawn)
+    assert first[least] / len(drawn) == pytest.approx(0.2, abs=0.03)
+    rest = [name for name in usual if name != least]
+    assert {tuple(listed) for listed in drawn} == {tuple(usual), (least, *rest)}, "the others keep their order"
+    assert drawn[0] == [c.target.address for c in explored(order, 0.2, 0, c=third)], "a draw is a value like another"
+
+
+def test_the_reason_says_that_it_is_explored() -> None:
+    (first, second, _) = explored("best", 1)
+    assert first.reason == (
+        "explored: 100 % of calls go to the candidate least rated, which it is (0 ratings); quality not measured"
+    )
+    assert second.reason == "measured quality 0.9"
+    (rated, *_) = explored("best", 1, c=replace(NEW, quality=0.1, ratings=1))
+    assert "(1 rating); measured quality 0.1" in rated.reason
+
+
+def test_only_who_can_answer_is_explored() -> None:
+    resting = replace(NEW, rests_s=3, reason="broken")
+    listed = explored("best", 1, c=resting)
+    assert [(c.target.address, c.fit) for c in listed] == [("b", True), ("a", True), ("c", False)]
+    assert listed[0].reason.startswith("explored: 100 %")
+    alone = explored("best", 1, c=resting, b=resting)
+    assert (alone[0].target.address, alone[0].fit) == ("a", True)
+    assert alone[0].reason == "measured quality 0.9", "there is nothing to explore"
+
+
+def test_orders_that_measure_nothing_explore_nothing() -> None:
+    for order in ("fixed", "cheapest"):
+        assert [c.target.address for c in explored(order, 1)] == ["a", "b", "c"]
+
+
+def test_nothing_is_explored_by_default_more_often_than_documented() -> None:
+    assert Route(candidates=("a",)).explore == 0.05
 
 
 def test_weights_are_kept_in_the_long_run_and_zero_comes_last() -> None:

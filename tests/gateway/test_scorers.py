@@ -70,5 +70,28 @@ def test_the_best_by_what_was_measured_comes_first(tmp_path: Path) -> None:
         assert answered("best") == "good"
 
 
+def test_one_that_was_never_rated_is_tried_and_so_rated(tmp_path: Path) -> None:
+    for name, content in (("bad", "no JSON"), ("good", '{"n": 3}')):
+        (tmp_path / f"{name}.json").write_text(json.dumps([content]))
+    deployments = {name: Deployment(provider="echo", script=tmp_path / f"{name}.json") for name in ("bad", "good")}
+    route = Route(candidates=("bad", "good"), order="best", scorers=("keeps-schema",), explore=0.5)
+    routes = {"best": route, "never": route.model_copy(update={"explore": 0.0})}
+    with running(settings_for(tmp_path / "data", deployments=deployments, routes=routes)) as node:
+
+        def answered(model: str) -> str:
+            answer = httpx2.post(f"{node.api}/chat/completions", json=ASKED | {"model": model}, headers=node.headers)
+            return str(answer.headers["x-intermodel-model"])
+
+        health = node.node.gateway.health
+        health.judged("bad", 0.0)
+        assert {answered("never") for _ in range(20)} == {"bad"}, "it is measured, and so stays the best"
+        assert health.standing("good").quality is None
+        ends = time.monotonic() + 20
+        while health.standing("good").quality is None and time.monotonic() < ends:
+            answered("best")
+        assert health.standing("good").quality == 1.0
+        assert answered("never") == "good"
+
+
 def test_both_ship_through_the_door_of_others() -> None:
     assert {"finished", "keeps-schema"} <= set(load())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intermodel.core import Fault, Invalid, Upstream, Usage
-from intermodel.protocols import Resumed, sse
+from intermodel.core import Fault, Invalid, Kind, Upstream, Usage
+from intermodel.protocols import Resumed, sse, usage_in
 from intermodel.protocols.anthropic import Messages
 from intermodel.protocols.anthropic_answer import usage_of
 from intermodel.protocols.anthropic_from_chat import OUTPUT_TOKENS
 from intermodel.protocols.anthropic_thinking import blocks, sealed
 from intermodel.protocols.anthropic_watch import MessagesWatch
-from intermodel.protocols.chat import chunk_of, usage_of_counts
+from intermodel.protocols.chat import ChatEncoder, chunk_of, usage_of_counts
+from intermodel.protocols.openai_watch import OpenAIWatch
 from intermodel.protocols.sse import Events
 from tests import anthropic_server as server
 from tests.protocols.conversations import (
@@ -661,3 +663,49 @@ def test_usage_in_several_events_is_not_added_up() -> None:
 def test_usage_of_an_answer() -> None:
     assert usage_of(server.USAGE) == USED
     assert usage_of({}) == usage_of({"input_tokens": None}) == Usage()
+
+
+KEPT = {"ephemeral_5m_input_tokens": 5, "ephemeral_1h_input_tokens": 15}
+
+
+def test_what_is_kept_for_an_hour_is_counted_apart() -> None:
+    told = server.USAGE | {"cache_creation": KEPT}
+    assert usage_of(told) == replace(USED, cache_write_1h=15)
+    assert usage_of(server.USAGE).cache_write_1h is None, "nobody told them apart"
+    assert usage_of(server.USAGE | {"cache_creation": {"ephemeral_1h_input_tokens": -1}}).cache_write_1h == 0
+    watch, _ = watched(
+        server.event("message_start", message={"usage": told | {"output_tokens": 1}})
+        + server.event("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 7})
+        + server.event("message_delta", delta={}, usage={"cache_creation": {"ephemeral_1h_input_tokens": 0}})
+    )
+    assert watch.usage == replace(USED, cache_write_1h=15)
+
+
+@pytest.mark.parametrize(
+    ("told", "tier"),
+    [
+        ({"service_tier": "standard", "inference_geo": "global"}, ""),
+        ({"service_tier": "standard", "speed": "standard"}, "standard"),
+        ({"service_tier": "priority"}, "priority"),
+        ({"service_tier": "standard", "speed": "fast"}, "fast"),
+        ({"speed": "fast", "inference_geo": "us"}, "fast+us"),
+        ({"inference_geo": "not_available"}, ""),
+        ({"service_tier": ["x"]}, "other"),
+    ],
+)
+def test_what_an_answer_was_served_at(told: dict[str, Any], tier: str) -> None:
+    assert usage_of(server.USAGE | told).tier == tier
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_changes_the_price_is_told_in_chat_form_too(stream: bool) -> None:
+    usage = server.USAGE | {"cache_creation": KEPT, "service_tier": "standard", "speed": "fast"}
+    message = server.message("plain") | {"usage": usage}
+    if stream:
+        decoder = MESSAGES.decoder()
+        *_, last = decoder.feed(b"".join(server.events(message))) + decoder.end()
+        watch = OpenAIWatch()
+        watch.feed(ChatEncoder({"stream_options": {"include_usage": True}}, None).feed([last]) + b"data: [DONE]\n\n")
+        assert watch.usage == replace(USED, cache_write_1h=15, tier="fast")
+    else:
+        assert usage_in(Kind.CHAT, MESSAGES.answer_to_chat(message)) == replace(USED, cache_write_1h=15, tier="fast")

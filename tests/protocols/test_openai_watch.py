@@ -57,6 +57,24 @@ def test_usage_that_nobody_asked_for_is_read_and_not_shown(places: list[int], cr
     assert watch.usage == Usage(input=3, output=2)
 
 
+TIERED = USAGE.replace(b'"usage"', b'"service_tier":"priority","usage"')
+
+
+@given(places=st.lists(st.integers(min_value=0, max_value=10_000), max_size=12), crlf=st.booleans())
+def test_the_tier_that_served_is_read_beside_the_usage(places: list[int], crlf: bool) -> None:
+    first = ROLE.replace(b'"choices"', b'"service_tier":"auto","choices"')
+    data = b"".join([first, delta("one"), delta(None, "stop"), TIERED, DONE])
+    data = data.replace(b"\n", b"\r\n") if crlf else data
+    assert watched(cut(data, places)).usage == Usage(input=3, output=2, tier="priority")
+
+
+def test_words_about_a_tier_are_no_tier() -> None:
+    said = delta('"service_tier":"flex"')
+    assert watched([ROLE, said + delta(None, "stop") + USAGE + DONE]).usage == Usage(input=3, output=2)
+    odd = USAGE.replace(b'"usage"', b'"service_tier":"rm -rf; drop","usage"')
+    assert watched([ROLE, delta(None, "stop"), odd, DONE]).usage == Usage(input=3, output=2, tier="other")
+
+
 def test_an_error_event_ends_a_stream_by_itself() -> None:
     watch = watched([ROLE, event({"error": {"message": "x"}})])
     assert watch.end() == b""

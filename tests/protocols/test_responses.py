@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -491,7 +492,7 @@ def test_a_watch_sees_the_same_however_the_stream_is_cut(said: dict[str, Any], d
     at = data.draw(st.integers(0, len(stream)))
     watch = ResponsesWatch()
     assert watch.feed(stream[:at]) + watch.feed(stream[at:]) + watch.end() == stream
-    assert (watch.usage, watch.failed, watch.done) == (USED, False, True)
+    assert (watch.usage, watch.failed, watch.done) == (replace(USED, tier="default"), False, True)
 
 
 def test_a_watch_counts_and_tells_what_failed() -> None:
@@ -512,7 +513,7 @@ def test_a_watch_reads_other_line_ends_and_a_forgotten_one() -> None:
         watch = ResponsesWatch()
         watch.feed(data)
         watch.end()
-        assert (watch.usage, watch.done) == (USED, True)
+        assert (watch.usage, watch.done) == (replace(USED, tier="default"), True)
 
 
 def test_a_stream_that_breaks_off_does_not_look_whole() -> None:

@@ -15,8 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermodel.gateway.registry import checked
-from intermodel.settings import Deployment, Price, Route
-from intermodel.settings.model import Constraints, Rate
+from intermodel.settings import Constraints, Deployment, Price, Rate, Route
 from intermodel.web.pages.declare import DEPLOYMENT, ROUTE, Draft, draft_of
 from tests.support import Running, running, settings_for
 from tests.web.test_gateway_pages import text, token, visit_as

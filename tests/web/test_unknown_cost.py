@@ -11,11 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from intermodel.accounts import Spent
 from intermodel.cli.receipts import account_of, cost_of
-from intermodel.gateway import Directory, Target
 from intermodel.settings import Deployment, Price, Route
-from intermodel.web.api.costs import cost_known, sum_known, unpriced
+from intermodel.web.api.costs import cost_known, why_unknown
 from tests.support import Running, running, settings_for
 from tests.upstream import upstream
 from tests.web.test_gateway_pages import text
@@ -51,8 +49,12 @@ def api(node: Running, path: str) -> Any:
 def test_a_receipt_says_whether_its_cost_is_known(node: Running, model: str, known: bool, shown: str) -> None:
     receipt = api(node, f"/receipts/{ask(node, model)}")
     assert receipt["cost_known"] is known
+    amounts = (receipt["spent"], receipt["dollars"]["spent"], receipt["attempts"][0]["cost"])
+    assert all(amount is not None for amount in amounts) is known
+    assert (amounts == (None, None, None)) is not known
+    assert (receipt["wasted"], receipt["dollars"]["wasted"]) == (0, "0.00")
     assert cost_of(receipt).startswith(shown.strip("$"))
-    assert ("(no price is known of own)" in _printed(receipt)) is not known
+    assert ("unknown: no price is known of own" in _printed(receipt)) is not known
     with visit(node) as browser:
         page = browser.get(f"/calls/{receipt['id']}")
         rows = browser.get("/calls").text.split("<tr>")
@@ -79,53 +81,67 @@ def test_an_answer_that_is_given_again_costs_nothing(node: Running) -> None:
     assert again["cost_known"] is True
 
 
-def test_a_sum_says_what_is_not_in_it(node: Running) -> None:
+def test_a_sum_says_how_many_calls_are_not_in_it(node: Running) -> None:
     for model in ("own", "echo", "dear"):
         ask(node, model)
     by_model = {one["key"]: one for one in api(node, "/spending?by=model")["data"]}
-    assert {key: one["cost_known"] for key, one in by_model.items() if key} == {
-        "own": False,
-        "echo": True,
-        "dear": True,
-    }
-    assert by_model["own"]["cost"]["nano"] == 0
+    own, dear = by_model["own"], by_model["dear"]
+    assert (own["cost"], own["unknown_calls"]) == (None, own["calls"] - len(cached(node)))
+    assert by_model["echo"]["cost"] == {"nano": 0, "dollars": "0.00"}, "free by declaration"
+    assert (by_model["echo"]["unknown_calls"], dear["unknown_calls"]) == (0, 0)
+    (day,) = api(node, "/spending?by=day")["data"]
+    assert (day["cost"], day["unknown_calls"]) == (dear["cost"], own["unknown_calls"])
     with visit(node) as browser:
         page = browser.get("/spending")
         rows = {row["model"]: row for row in csv.DictReader(io.StringIO(browser.get("/spending.csv?by=model").text))}
-    assert "No price is known of own: what its calls cost is in no sum here." in text(page)
-    assert "≥ $" in text(page).split("Spent", 1)[1][:40], "the whole is at least what is known"
-    assert (rows["own"]["dollars"], rows["echo"]["dollars"]) == ("", "0.00")
+    count = own["unknown_calls"]
+    assert f"It is not known what {count} call{'s' * (count > 1)} cost (own)" in text(page)
+    assert f"without {count} call" in text(page).split("Spent", 1)[1][:60], "the whole is at least what is known"
+    assert (rows["own"]["dollars"], rows["own"]["unknown_calls"]) == ("", str(count))
+    assert (rows["echo"]["dollars"], rows["echo"]["unknown_calls"]) == ("0.00", "0")
 
 
-def test_which_sums_are_whole() -> None:
-    directory = Directory(
-        {"free": Target("free", "p", "free", local=True, price_input=Decimal(0)),
-         "own": Target("own", "p", "own", local=False)}
-    )  # fmt: skip
-    assert unpriced([Spent("own", 1, 1, 1, 0), Spent("free", 1, 1, 1, 0), Spent("gone", 1, 1, 1, 0)], directory) == [
-        "own"
-    ]
-    assert sum_known("day", Spent("2026-11-20", 1, 1, 1, 0), [])
-    assert not sum_known("day", Spent("2026-11-20", 1, 1, 1, 0), ["own"])
-    assert sum_known("day", Spent("2026-11-20", 1, 1, 1, 5), ["own"])
-    assert sum_known("user", Spent("ada", 1, 0, 0, 0), ["own"]), "a call that was refused costs nothing"
+def cached(node: Running) -> list[Any]:
+    return [one for one in api(node, "/receipts?model=own")["data"] if one.get("cache")]
+
+
+def test_metrics_say_how_many_calls_are_in_no_sum(node: Running) -> None:
+    ask(node, "own")
+    ask(node, "echo")
+    told = httpx2.get(f"{node.url}/metrics", headers=node.headers).text
+    assert 'intermodel_calls_cost_unknown_total{model="own"}' in told
+    assert 'intermodel_calls_cost_unknown_total{model="echo"} 0.0' in told
+    assert 'intermodel_dollars_total{model="echo"} 0.0' in told
+    assert 'intermodel_dollars_total{model="own"}' not in told, "no sum is not a sum of nothing"
 
 
 @pytest.mark.parametrize(
-    ("receipt", "known"),
+    ("receipt", "why"),
     [
-        ({"answered": "a", "spent": 0}, False),
-        ({"answered": "a", "spent": 7}, False),
-        ({"answered": "a", "price": {"input": "0"}}, True),
-        ({"answered": "", "outcome": "failed"}, True),
-        ({"answered": "a", "outcome": "lost", "spent": 7}, True),
-        ({}, True),
+        ({"spent": 7}, ""),
+        ({}, ""),
+        ({"spent": None, "attempts": [{"address": "a", "cost": None}]}, "no price is known of a"),
+        (
+            {"spent": None, "attempts": [{"address": "a", "cost": None, "tier": "priority"}]},
+            "no price is known of a at 'priority'",
+        ),
+        (
+            {"spent": None, "answered": "a", "price": {"input": "1"}, "usage": {"input": 1}}
+            | {"attempts": [{"address": "b", "cost": 5}, {"address": "a", "cost": None}]},
+            "the price of a does not say what all of this costs",
+        ),
+        (
+            {"spent": None, "answered": "a", "price": {"input": "1"}, "attempts": [{"address": "a", "cost": None}]},
+            "nobody told what a used",
+        ),
     ],
 )
-def test_what_a_receipt_must_have(receipt: dict[str, Any], known: bool) -> None:
-    assert cost_known(receipt) is known
+def test_a_receipt_says_why_its_cost_is_not_known(receipt: dict[str, Any], why: str) -> None:
+    assert why_unknown(receipt) == why
+    assert cost_known(receipt) is not bool(why)
 
 
 def test_what_others_cost_is_the_least() -> None:
-    receipt = {"dollars": {"spent": "0.07"}, "spent": 70_000_000, "cost_known": False}
+    receipt = {"dollars": {"spent": None, "spent_at_least": "0.07"}, "spent_at_least": 70_000_000}
     assert cost_of(receipt) == "≥ 0.07"
+    assert cost_of({"dollars": {"spent": None}}) == "—"

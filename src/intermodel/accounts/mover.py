@@ -38,6 +38,8 @@ FRESH_BYTES = 4 * 1024**2
 _LARGEST = 2**63 - 1
 _SHAPES = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 """What taking apart a document raises that has another shape."""
+UNKNOWN = -1
+"""In the column of costs: nothing is known of the cost. Where a part of it is, so much less than that."""
 _NOTHING: Mapping[str, Any] = {}
 _NO_USAGE = {"input": 0, "output": 0}
 
@@ -79,7 +81,9 @@ class _Batch:
         Raises `KeyError`, having changed nothing, where one is missing.
         """
         caller, usage = receipt["caller"], receipt["usage"] or _NO_USAGE
-        at, budgets = receipt["at"], receipt["budgets"]
+        at, budgets, spent = receipt["at"], receipt["budgets"], receipt["spent"]
+        if spent is None:
+            spent = UNKNOWN - receipt["spent_at_least"]
         minute = int(at // 60)
         attempts = [
             ((one["address"], minute, one["outcome"]), one["seconds"], one["first_token_s"])
@@ -88,7 +92,7 @@ class _Batch:
         self.rows.append((
             receipt["id"], int(at * 1_000_000), caller["token"], caller["user"], caller["organisation"],
             receipt["kind"], receipt["route"], receipt["answered"], receipt["outcome"],
-            usage["input"], usage["output"], receipt["spent"], receipt["seconds"], payload.decode(),
+            usage["input"], usage["output"], spent, receipt["seconds"], payload.decode(),
         ))  # fmt: skip
         self.bytes += len(payload)
         for charge in budgets:
@@ -382,7 +386,7 @@ def _row(document: Mapping[str, Any], payload: bytes) -> tuple[Any, ...]:
         _text(document.get("outcome"), 32),
         _count(usage.get("input")),
         _count(usage.get("output")),
-        _count(document.get("spent")),
+        _cost(document),
         float(document.get("seconds") or 0),
         payload.decode(),
     )
@@ -408,6 +412,12 @@ def _count(value: float | None) -> int:
     if type(value) is int and 0 <= value <= _LARGEST:
         return value
     return max(0, min(int(value), _LARGEST)) if value else 0
+
+
+def _cost(document: Mapping[str, Any]) -> int:
+    """What a call cost, as its column has it."""
+    spent = document.get("spent", 0)
+    return UNKNOWN - _count(document.get("spent_at_least")) if spent is None else _count(spent)
 
 
 async def _count_attempts(db: AsyncConnection, sums: Mapping[tuple[str, int, str], Sequence[float]]) -> None:

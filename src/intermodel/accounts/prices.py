@@ -10,7 +10,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from intermodel.core import MOST_TOKENS, Usage
 from intermodel.settings import Deployment
 from intermodel.settings import Price as Declared
+from intermodel.settings import Rates as DeclaredRates
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
@@ -33,11 +34,26 @@ _COUNTED = frozenset({"tokens", "requests"})
 _EXTRAS = frozenset({"tool_calls"})
 """What a vendor's own tools cost is on top, and in no usage."""
 
+USUAL_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "on_demand", "global"})
+"""What vendors call the service tier, the speed and the place of inference that their usual price is of."""
+CHEAPER_TIERS = frozenset({"batch", "flex"})
+"""Service tiers that every vendor who has them sells below the usual price."""
+
 _MODALITIES = ("text", "image", "audio")
-_READ_AS = ("plain", "cache_read", "cache_write")
-_MADE_AS = ("plain", "reasoning")
+_READ_AS = (
+    {"token_type": "plain"},
+    {"token_type": "cache_read"},
+    {"token_type": "cache_write", "cache_ttl": "5m"},
+    {"token_type": "cache_write", "cache_ttl": "1h"},
+)
+_MADE_AS = ({"token_type": "plain"}, {"token_type": "reasoning"})
+_PLAIN, _WRITTEN, _HOUR = 0, 2, 3
+_HOUR_TIMES = 2
+"""Where the price of writing to a cache for an hour is not known, so many times that of reading bounds it: Anthropic,
+the one vendor who bills it apart, asks for that much of every model (Anthropic's guide "Prompt caching", pricing)."""
 _TEXT = 0
-_parts_of = attrgetter(*(field.name for field in fields(Usage) if field.name not in ("input", "output", "estimated")))
+_COUNTS = [one.name for one in fields(Usage) if one.name not in ("input", "output", "estimated", "tier")]
+_parts_of = attrgetter(*_COUNTS)
 _NANO = 10**9
 
 
@@ -52,7 +68,7 @@ class _Table(NamedTuple):
     read: tuple[tuple[int, ...], ...]
     made: tuple[tuple[int, ...], ...]
     most: tuple[tuple[int, int], tuple[int, int]]
-    """The dearest rates, of reading and making: of text, and of anything."""
+    """The dearest rates, of reading and making: of text, and of anything. Nothing is written for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +85,13 @@ class Price:
     _scale: int
     _tables: tuple[_Table, ...]
     _tiers: Mapping[str, Price] = field(default_factory=dict)
+    _hour_known: bool = True
+    """Whether it says what is charged for writing to a cache for an hour."""
+    _for_an_hour: Price | None = None
+    """This price, whose bounds hold for calls that write for an hour too; None where they do so anyway."""
 
     def cost(self, usage: Usage) -> int:
-        """What that costs, in nano-dollars, rounded up once.
+        """What that costs, in nano-dollars, rounded up once; where it does not `know`, a bound on it.
 
         Parts of which a vendor does not say how they overlap (cached audio) are taken apart: what is cached, written
         to the cache or thought is text, as far as there is text. A part larger than its whole makes the whole larger.
@@ -80,20 +100,27 @@ class Price:
         if not any(_parts_of(usage)):
             total = table.flat + usage.input * table.read[_TEXT][0] + usage.output * table.made[_TEXT][0]
             return -(-total // self._scale)
-        cached, written, thought = usage.cached_input, usage.cache_write, usage.reasoning
+        cached, written, thought, hour = usage.cached_input, usage.cache_write, usage.reasoning, usage.cache_write_1h
         plain, said = usage.input - cached - written, usage.output - thought
         media = usage.audio_input or usage.image_input or usage.audio_output or usage.image_output
-        if media or plain < 0 or said < 0 or cached < 0 or written < 0 or thought < 0:
+        if media or plain < 0 or said < 0 or cached < 0 or written < 0 or thought < 0 or (hour or 0) > written:
             return self._mixed(usage)
         read, made = table.read[_TEXT], table.made[_TEXT]
         total = table.flat + plain * read[0] + said * made[0]
-        total += cached * read[1] + written * read[2] + thought * made[1]
+        total += cached * read[1] + written * read[_WRITTEN] + thought * made[1]
+        if hour:
+            total += hour * (read[_HOUR] - read[_WRITTEN])
         return -(-total // self._scale)
+
+    def knows(self, usage: Usage) -> bool:
+        """Whether it says what every part of that costs."""
+        return self._hour_known or not usage.cache_write_1h
 
     def bound(self, input_tokens: int, output_tokens: int, *, media: bool = True) -> int:
         """The most that a call can cost which reads and makes no more tokens than that, in nano-dollars.
 
-        `media`: whether it may read or make audio or images; without them the bound is nearer.
+        `media`: whether it may read or make audio or images; without them the bound is nearer. It holds for calls that
+        keep nothing in the vendor's cache for an hour; `for_an_hour` is the price whose bounds hold for those.
         """
         read, made = max(0, input_tokens), max(0, output_tokens)
         totals = [
@@ -123,15 +150,27 @@ class Price:
         """Whether tokens cost nothing, but calls may."""
         return self.makes_free and not any(table.most[True][0] for table in self._tables)
 
-    def at(self, tier: str) -> Price:
-        """The price of another service tier or speed (`flex`, `priority`, `fast`); this one where none is known."""
-        return self._tiers.get(tier, self)
+    def at(self, tier: str) -> Price | None:
+        """The price at a service tier or speed (`flex`, `priority`, `fast`); None where nobody knows it.
+
+        Where tokens cost nothing, they do so at every tier.
+        """
+        if tier in USUAL_TIERS:
+            return self
+        return self._tiers.get(tier) or (self if self.by_request else None)
+
+    @property
+    def for_an_hour(self) -> Price:
+        """The same price for a call that may keep what it reads in the vendor's cache for an hour."""
+        return self._for_an_hour or self
 
     def _table(self, read: int) -> _Table:
         return next(table for table in reversed(self._tables) if read > table.above or table.above < 0)
 
     def _mixed(self, usage: Usage) -> int:
-        read = _shared(usage.input, (usage.image_input, usage.audio_input), (usage.cached_input, usage.cache_write))
+        hour = max(0, usage.cache_write_1h or 0)
+        used = usage.cached_input, max(0, usage.cache_write - hour), hour
+        read = _shared(usage.input, (usage.image_input, usage.audio_input), used)
         made = _shared(usage.output, (usage.image_output, usage.audio_output), (usage.reasoning,))
         table = self._table(sum(map(sum, read)))
         total = table.flat
@@ -228,14 +267,25 @@ def _until(model: ModelInfo, now: float) -> float:
 
 def declared(price: Declared) -> Price:
     """A price of the settings."""
-    text = tuple(price.input if p is None else p for p in (price.input, price.cached_input, price.cache_write))
+    tiers = {tier: _declared(rates, f"settings ({tier})", {}) for tier, rates in price.tiers.items()}
+    return _declared(price, "settings", tiers)
+
+
+def _declared(price: DeclaredRates, source: str, tiers: Mapping[str, Price]) -> Price:
+    known = price.cache_write_1h is not None or price.cache_write is None
+    written = price.input if price.cache_write is None else price.cache_write
+    cached = price.input if price.cached_input is None else price.cached_input
+    hour = price.cache_write_1h
+    if hour is None:
+        hour = written if known else max(_HOUR_TIMES * price.input, written)
+    text = price.input, cached, written, hour
     audio = price.audio_input  # what its cache costs is not said: no less than the rest of it
-    heard = text if audio is None else (audio, audio, max(audio, text[2]))
+    heard = text if audio is None else (audio, audio, max(audio, written), max(audio, hour))
     spoken = price.output if price.audio_output is None else price.audio_output
     made = ((price.output,) * 2, (price.output,) * 2, (spoken,) * 2)
-    given = {key: f"{value:f}" for key, value in price if value is not None}
+    given = {key: f"{value:f}" for key, value in price if isinstance(value, Decimal)}
     rates = _Rates(-1, Fraction(price.request), _million((text, text, heard)), _million(made))
-    return _price(given | {"source": "settings"}, [rates])
+    return _price(given | {"source": source}, [rates], tiers, hour_known=known)
 
 
 class _Rates(NamedTuple):
@@ -251,7 +301,7 @@ def _million(prices: Any) -> tuple[tuple[Fraction, ...], ...]:
     return tuple(tuple(Fraction(price) / 10**6 for price in row) for row in prices)
 
 
-def _price(document: dict[str, str], tables: list[_Rates], tiers: Mapping[str, Price] | None = None) -> Price:
+def _price(document: dict[str, str], tables: list[_Rates], tiers: Mapping[str, Price], *, hour_known: bool) -> Price:
     rates = [rate for table in tables for row in (*table.read, *table.made, (table.flat,)) for rate in row]
     scale = math.lcm(*((rate * _NANO).denominator for rate in rates))
 
@@ -261,13 +311,16 @@ def _price(document: dict[str, str], tables: list[_Rates], tiers: Mapping[str, P
     def integers(rows: tuple[tuple[Fraction, ...], ...]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(map(whole, row)) for row in rows)
 
-    def compiled(table: _Rates) -> _Table:
+    def compiled(table: _Rates, uses: int) -> _Table:
         read, made = integers(table.read), integers(table.made)
-        most = (max(read[_TEXT]), max(made[_TEXT])), (max(map(max, read)), max(map(max, made)))
+        bound = [row[:uses] for row in read]
+        most = (max(bound[_TEXT]), max(made[_TEXT])), (max(map(max, bound)), max(map(max, made)))
         return _Table(table.above, whole(table.flat), read, made, most)
 
     read, made = (_decimal(rows[_TEXT][0] * 10**6) for rows in (tables[0].read, tables[0].made))
-    return Price(read, made, document, scale, tuple(map(compiled, tables)), tiers or {})
+    usual, hour = (tuple(compiled(table, uses) for table in tables) for uses in (_HOUR, _HOUR + 1))
+    price = Price(read, made, document, scale, usual, tiers, hour_known)
+    return price if hour == usual else replace(price, _for_an_hour=replace(price, _tables=hour))
 
 
 def listed(model: ModelInfo, source: str, when: datetime) -> Price | None:
@@ -313,25 +366,31 @@ def _of_list(model: ModelInfo, prices: ModelPrice, source: str, tiers: Mapping[s
         best = max(fits, key=lambda key: len(units[key].dimensions))
         return Fraction(amount(given[best], above)) / units[best].per
 
-    def cells(above: int, direction: str, uses: tuple[str, ...]) -> tuple[tuple[Fraction, ...], ...]:
+    def cells(above: int, direction: str, uses: tuple[dict[str, str], ...]) -> tuple[tuple[Fraction, ...], ...]:
         wanted = {"family": "tokens", "direction": direction}
         return tuple(
-            tuple(rate(above, wanted | {"modality": modality, "token_type": use}) for use in uses)
-            for modality in _MODALITIES
+            tuple(rate(above, wanted | {"modality": modality} | use) for use in uses) for modality in _MODALITIES
         )
 
+    def cells_read(above: int) -> tuple[tuple[Fraction, ...], ...]:
+        rows = cells(above, "input", _READ_AS)
+        if hour_known:
+            return rows
+        return tuple((*row[:_HOUR], max(_HOUR_TIMES * row[_PLAIN], row[_WRITTEN])) for row in rows)
+
+    hour_known = any(unit.dimensions.get("cache_ttl") == "1h" for unit in units.values())
     starts = sorted({tier.start for price in given.values() if isinstance(price, TieredPrices) for tier in price.tiers})
     tables = [
         _Rates(
             above,
             rate(above, {"family": "requests"}),
-            cells(above, "input", _READ_AS),
+            cells_read(above),
             cells(above, "output", _MADE_AS),
         )
         for above in (-1, *starts)
     ]
     document = {key: _shown(price) for key, price in given.items()} | {"source": source}
-    return _price(document, tables, tiers)
+    return _price(document, tables, tiers, hour_known=hour_known)
 
 
 def _shown(price: Any) -> str:

@@ -20,7 +20,7 @@ from sqlalchemy import Select, case, delete, func, select, update
 
 from intermodel.accounts.budgets import Budgets, Charge
 from intermodel.accounts.journal import Journal, dumped
-from intermodel.accounts.mover import RECEIPT, Mover
+from intermodel.accounts.mover import RECEIPT, UNKNOWN, Mover
 from intermodel.core import NotFound, Unavailable, Usage
 from intermodel.storage import Database
 from intermodel.storage.tables import attempt_minutes, receipts
@@ -28,7 +28,7 @@ from intermodel.storage.tables import attempt_minutes, receipts
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: sorts as it counts
 _TWO = tuple(a + b for a in _DIGITS for b in _DIGITS)
 _BY_BYTE = (_DIGITS * 8).encode()  # five of a byte's bits make a digit
-_PARTS = tuple(f.name for f in fields(Usage) if f.name not in ("input", "output"))
+_PARTS = tuple(f.name for f in fields(Usage) if f.name not in ("input", "output", "tier"))
 _parts_of = attrgetter(*_PARTS)
 _SAMPLE = 2000
 _DAY_US = 86_400 * 10**6
@@ -52,7 +52,10 @@ class CandidateNote(TypedDict):
 
 
 class AttemptNote(TypedDict, total=False):
-    """One attempt: `key` is the index of the key used, `started_ms` counts from the call, `cost` is nano-dollars."""
+    """One attempt: `key` is the index of the key used, `started_ms` counts from the call, `cost` is nano-dollars.
+
+    A `cost` of None is not known.
+    """
 
     address: str
     key: int
@@ -62,7 +65,9 @@ class AttemptNote(TypedDict, total=False):
     outcome: str
     code: str | None
     status: int | None
-    cost: int
+    cost: int | None
+    tier: str
+    """The service tier (or speed, or place) that changed its price; not there for the usual one."""
     hedge: bool
     """It was started because the one before was late."""
     resumed: bool
@@ -92,9 +97,11 @@ class Receipt(TypedDict, total=False):
     usage: Any
     """A `core.Usage`; in the document a mapping, without the parts that are zero."""
     reserved: int
-    spent: int
-    """All that the call cost, over all attempts."""
-    wasted: int
+    spent: int | None
+    """All that the call cost, over all attempts; None where nobody knows of one of them."""
+    spent_at_least: int
+    """Where that is so: what is known of it."""
+    wasted: int | None
     """Of it, for attempts whose answer nobody got."""
     price: dict[str, str]
     energy: Any
@@ -129,13 +136,22 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the calls of one model, token, user, organisation or day (2026-11-20) came to. `cost` in nano-dollars."""
+    """What the calls of one model, token, user, organisation or day (2026-11-20) came to. `cost` in nano-dollars.
+
+    Of `unknown` calls not all is known that they cost: `cost` is without that.
+    """
 
     key: str
     calls: int
     input_tokens: int
     output_tokens: int
     cost: int
+    unknown: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether `cost` says anything: it does not where no call's cost is known at all."""
+        return bool(self.cost) or self.unknown < self.calls or not self.calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,11 +317,13 @@ class Receipts:
         c = receipts.c
         day = c.at // _DAY_US
         key = {"model": c.model, "token": c.token_id, "user": c.user, "organisation": c.organisation, "day": day}[by]
-        totals = (func.count(), func.sum(c.input_tokens), func.sum(c.output_tokens), func.sum(c.cost))
+        cost = func.sum(case((c.cost < 0, UNKNOWN - c.cost), else_=c.cost))
+        unknown = func.sum(case((c.cost < 0, 1), else_=0))
+        totals = (func.count(), func.sum(c.input_tokens), func.sum(c.output_tokens), cost, unknown)
         query = _filtered(select(key, *totals), wanted or Filter()).where(c.id >= first_id(since)).group_by(key)
         await self._mover.catch_up()
         async with self._database.begin() as db:
-            rows = (await db.execute(query.order_by(key if by == "day" else totals[-1].desc()))).all()
+            rows = (await db.execute(query.order_by(key if by == "day" else cost.desc()))).all()
         return [Spent(_day(k) if by == "day" else k, *map(int, counted)) for k, *counted in rows]
 
     async def performance(self, since: float) -> Sequence[Performance]:
@@ -401,7 +419,7 @@ def _performance(address: str, rows: list[Any], waits: list[float]) -> Performan
 
 
 def _counted(usage: Usage) -> dict[str, int | bool]:
-    """A usage without what is zero; this is quicker than to write all of it."""
+    """A usage without what is zero; this is quicker than to write all of it. Its tier stands with its attempt."""
     counts: dict[str, int | bool] = {"input": usage.input, "output": usage.output}
     if any(parts := _parts_of(usage)):
         counts.update((name, value) for name, value in zip(_PARTS, parts, strict=True) if value)

@@ -148,7 +148,7 @@ def try_(name: Name, data: Data = None, config: Config = None, url: Url = None, 
     if as_json:
         print_json(result)
     else:
-        cost = f"for ${result['dollars']}" if receipt.get("cost_known", True) else "at a cost that is not known"
+        cost = "at a cost that is not known" if result["dollars"] is None else f"for ${result['dollars']}"
         said = f" answered in {seconds:.2f} s {cost}."
         out.print(Text.assemble(("✓ ", "green"), cell(name, "bold"), cell(said)), soft_wrap=True)
         out.print(cell(f"  intermodel receipts show {receipt['id']}", "dim"))

@@ -56,7 +56,13 @@ def _set(form: type[BaseModel], document: dict[str, Any], key: str, value: str) 
     table = _table(annotation)
     if dot and (table or get_origin(annotation) is dict):
         inner = document[field] = dict(document.get(field) or {})
-        if table:
+        if get_origin(annotation) is dict and table:  # a table for each name
+            name, deeper, rest = rest.partition(".")
+            inner[name] = dict(inner.get(name) or {})
+            _set(table, inner[name], rest, value)
+            if not (deeper or value):
+                del inner[name]
+        elif table:
             _set(table, inner, rest, value)
         elif value:
             inner[rest] = value

@@ -159,11 +159,11 @@ def _no_such(kind: str, name: str, known: list[str]) -> Invalid:
 
 
 def cost_of(receipt: dict[str, Any]) -> str:
-    """In dollars; a dash where the price of what answered is not known, and at least so much where others cost."""
-    spent: str = receipt["dollars"]["spent"]
-    if receipt.get("cost_known", True):
+    """In dollars; a dash where nothing of it is known, and at least so much where some of it is."""
+    spent: str | None = receipt["dollars"]["spent"]
+    if spent is not None:
         return spent
-    return f"≥ {spent}" if receipt.get("spent") else UNKNOWN
+    return f"≥ {receipt['dollars']['spent_at_least']}" if receipt.get("spent_at_least") else UNKNOWN
 
 
 def account_of(receipt: dict[str, Any]) -> Group:
@@ -198,11 +198,12 @@ def _facts(receipt: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "price", _price(price)
     money = receipt["dollars"]
     wasted = f", ${money['wasted']} of it wasted on attempts that failed" if receipt.get("wasted") else ""
-    if receipt.get("cost_known", True):
-        yield "money", f"${money['spent']} spent{wasted} (${money['reserved']} was set aside)"
+    aside = f" (${money['reserved']} was set aside)"
+    if money["spent"] is not None:
+        yield "money", f"${money['spent']} spent{wasted}{aside}"
     else:
-        besides = f"; ${money['spent']} besides{wasted}" if receipt.get("spent") else ""
-        yield "money", f"{UNKNOWN} (no price is known of {receipt['answered']}){besides}"
+        known = f"at least ${money['spent_at_least']}{wasted}; the rest is " if receipt.get("spent_at_least") else ""
+        yield "money", f"{known}unknown: {receipt.get('cost_unknown')}{aside if receipt.get('reserved') else ''}"
     if receipt.get("budgets"):
         yield "budgets", ", ".join(f"{b['budget']} ({b['window']}) ${b['dollars']}" for b in receipt["budgets"])
     if energy := receipt.get("energy"):
@@ -224,7 +225,8 @@ def _usage(usage: dict[str, Any]) -> str:
         said = ", ".join(f"{usage[name]:,} {word}" for name, word in names.items() if usage.get(name))
         return f" ({said})" if said else ""
 
-    read = parts({"cached_input": "cached", "cache_write": "written to the cache", "audio_input": "audio"})
+    written = {"cache_write": "written to the cache", "cache_write_1h": "of these for an hour"}
+    read = parts({"cached_input": "cached", **written, "audio_input": "audio"})
     made = parts({"reasoning": "thought", "audio_output": "audio"})
     estimated = ", estimated" if usage.get("estimated") else ""
     return f"{usage.get('input', 0):,} read{read}, {usage.get('output', 0):,} made{made}{estimated}"
@@ -249,21 +251,16 @@ def _timeline(receipt: dict[str, Any]) -> Table:
     for attempt in receipt["attempts"]:
         outcome = attempt.get("outcome", "")
         kind = "hedge" if attempt.get("hedge") else "went on" if attempt.get("resumed") else ""
+        kinds = filter(None, (_why(attempt), kind, attempt.get("tier")))
         table.add_row(
             cell(attempt["address"] + (f" key {attempt['key'] + 1}" if attempt.get("key") else "")),
             Text(_bar(attempt, whole), _COLOUR.get(outcome, "red")),
             f"{_time(attempt.get('started_ms', 0) / 1000)} + {_time(attempt.get('seconds', 0))}",
             _coloured(outcome),
-            cell(" ".join(filter(None, (_why(attempt), kind)))),
-            UNKNOWN if _unknown(attempt, receipt) else f"${attempt['dollars']}",
+            cell(" ".join(kinds)),
+            UNKNOWN if attempt["dollars"] is None else f"${attempt['dollars']}",
         )
     return table
-
-
-def _unknown(attempt: dict[str, Any], receipt: dict[str, Any]) -> bool:
-    """Whether it is not known what an attempt cost. What failed cost nothing where it cost nothing."""
-    answered = attempt["address"] == receipt.get("answered") and attempt.get("outcome") not in ("failed", "refused")
-    return answered and not (receipt.get("cost_known", True) or attempt.get("cost"))
 
 
 def _bar(attempt: dict[str, Any], whole: float) -> str:

@@ -49,6 +49,8 @@ class Model:
     """Over the last hour, as `failed`, the share of attempts that failed."""
     failed: float | None
     spent_today_nano: int | None
+    unknown_calls_today: int = 0
+    """Calls of today whose cost is not known: what was spent is without that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +186,13 @@ def _model(name: str, running: int, minute: Any, day: Any, hour: Any) -> Model:
         hour["first_token_p50_s"] if hour else None,
         failed / hour["attempts"] if hour and hour["attempts"] else None,
         _spent(day) if day else 0,
+        day["unknown_calls"] if day else 0,
     )
 
 
 def _spent(told: Mapping[str, Any]) -> int | None:
-    nano: int = told["cost"]["nano"]
-    return nano if nano or told.get("cost_known", True) else None
+    cost = told["cost"]
+    return None if cost is None else int(cost["nano"])
 
 
 def _call(told: Mapping[str, Any]) -> Call:
@@ -286,7 +289,7 @@ def _lines(height: int | None, models: int, calls: int, budgets: int) -> tuple[i
 def _head(seen: View, width: int, hint: str) -> RenderableType:
     calls = sum(one.calls_per_minute for one in seen.models)
     tokens = sum(one.tokens_per_second for one in seen.models)
-    spent = _sum([one.spent_today_nano for one in seen.models])
+    spent = _spent_today(seen.models)
     line = Table.grid(expand=True)
     line.add_column(no_wrap=True, overflow="ellipsis")
     line.add_column(justify="right", no_wrap=True)
@@ -294,7 +297,7 @@ def _head(seen: View, width: int, hint: str) -> RenderableType:
         Text.assemble(("intermodel ", "bold"), (seen.url if width >= 70 else "", "dim")),
         Text.assemble((f"{seen.at[11:19]} UTC", "dim"), (hint, "dim")),
     )
-    sums = f"{len(seen.calls)} in progress · {calls} calls/min · {_figure(tokens)} tokens/s · {spent} today"
+    sums = f"{len(seen.calls)} in progress · {calls} calls/min · {_figure(tokens)} tokens/s · {spent}"
     return Group(line, Text(sums, style="bold cyan", no_wrap=True, overflow="ellipsis"), Text(""))
 
 
@@ -320,7 +323,8 @@ def _models(shown: Sequence[Model], total: int, width: int) -> RenderableType:
         running = Text(str(one.running), style="bold green" if one.running else "dim")
         calls = str(one.calls_per_minute)
         well: list[Any] = [_seconds(one.first_token_p50_s), failed] if width >= 50 else []
-        table.add_row(cell(one.address), running, calls, *rate, *well, _money(one.spent_today_nano))
+        spent = _at_least(one.spent_today_nano, one.unknown_calls_today)
+        table.add_row(cell(one.address), running, calls, *rate, *well, spent)
     return table if shown else Group(table, Text("Nothing was called in the last hour.", style="dim"))
 
 
@@ -348,12 +352,17 @@ def _budgets(shown: Sequence[Budget], total: int, width: int) -> RenderableType:
     return table
 
 
-def _sum(amounts: Sequence[int | None]) -> str:
-    """At least so much, where some are not known."""
-    known = sum(filter(None, amounts))
-    if None not in amounts:
-        return _money(known)
-    return f"≥ {_money(known)}" if known else UNKNOWN
+def _spent_today(models: Sequence[Model]) -> str:
+    """In words, with how many calls it is without."""
+    known = [one.spent_today_nano for one in models if one.spent_today_nano is not None]
+    unknown = sum(one.unknown_calls_today for one in models)
+    left_out = f" without {unknown:,} {'call' if unknown == 1 else 'calls'} of unknown cost" if unknown else ""
+    return f"{_at_least(sum(known) if known or not models else None, unknown)} today{left_out}"
+
+
+def _at_least(nano: int | None, unknown: int) -> str:
+    """What is known of a sum: at least so much, where it is without some calls."""
+    return f"≥ {_money(nano)}" if unknown and nano is not None else _money(nano)
 
 
 def _money(nano: int | None) -> str:

@@ -19,7 +19,7 @@ from intermodel.core.errors import (
     Unavailable,
     Upstream,
 )
-from intermodel.core.usage import MOST_TOKENS, Usage, countable, counted
+from intermodel.core.usage import MOST_TOKENS, Usage, countable, counted, tier_told
 
 __all__ = [
     "MOST_TOKENS",
@@ -42,4 +42,5 @@ __all__ = [
     "Usage",
     "countable",
     "counted",
+    "tier_told",
 ]

@@ -17,6 +17,7 @@ class Usage:
         input                    everything that was read
             cached_input         of it, read from the vendor's prompt cache
             cache_write          of it, written to that cache (Anthropic bills it apart)
+                cache_write_1h   of that, kept for an hour and not for minutes; None where nobody told them apart
             audio_input          of it, audio
             image_input          of it, images
         output                   everything that was made
@@ -24,7 +25,8 @@ class Usage:
             audio_output         of it, audio
             image_output         of it, images
 
-    `estimated` says that no upstream reported these numbers.
+    `estimated` says that no upstream reported these numbers. `tier` is what the answer said it was served at, which
+    may change the price: a service tier (`default`, `priority`), a speed, a place; "" where it said nothing.
     """
 
     input: int = 0
@@ -37,11 +39,27 @@ class Usage:
     audio_output: int = 0
     image_output: int = 0
     estimated: bool = False
+    cache_write_1h: int | None = None
+    tier: str = ""
 
 
 def counted(value: object) -> int:
     """A count as an upstream reports it; 0 for what is none (a text, a fraction, a negative or absurd number)."""
     return value if type(value) is int and 0 <= value <= MOST_TOKENS else 0
+
+
+def tier_told(value: object) -> str:
+    """A service tier as an upstream names it, in small letters; "" where it names none, `other` for what is no name.
+
+    Several names are joined by `+`.
+    """
+    if value is None or value == "":
+        return ""
+    if value == "default":
+        return "default"
+    if type(value) is not str or len(value) > 32 or not value.isascii():
+        return "other"
+    return value.lower() if value.replace("+", "_").isidentifier() else "other"
 
 
 def countable(*values: object) -> bool:

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from intermodel.core import Conflict, Digest, Invalid, NotFound, Unavailable
 from intermodel.engines import environment
 from intermodel.engines.facts import Facts, Model, inspect
-from intermodel.settings.model import NAME
+from intermodel.settings import NAME
 from intermodel.storage import Blobs, Database, digest_of
 from intermodel.storage.tables import models as table
 

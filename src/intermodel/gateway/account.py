@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from intermodel.accounts import Admission, AttemptNote, Payer, Price, Reservation
 from intermodel.accounts.energy import Energy, Measure
@@ -45,8 +45,12 @@ class Attempt:
     key: int
     began: float
     after_s: float
+    listed: Price | None = None
+    """Of its deployment, at all service tiers; None where nobody knows it."""
+    tier: str = ""
+    """The service tier that the call asks for; once it is over, that at which it was served. "" is the usual one."""
     price: Price | None = None
-    """At the tier that the call asks for."""
+    """What bounds its cost; once it is over, the price of what it was served at. None where nobody knows it."""
     call: Call | None = None
     """As it was made here; None where it is the account's own."""
     reservation: Reservation | None = None
@@ -59,7 +63,8 @@ class Attempt:
     status: int | None = None
     said: str = ""
     usage: Usage | None = None
-    cost: int = 0
+    cost: int | None = 0
+    """None: nobody knows."""
     admission: Admission | None = None
     measure: Measure | None = None
     energy: Energy | None = None
@@ -81,8 +86,8 @@ class Attempt:
         return self.seconds or time.monotonic() - self.began
 
     def failed(self, error: IntermodelError) -> None:
-        """It gave no answer: `failed` where its place is at fault, `refused` where the call is, or a rule of ours."""
-        self.outcome = "refused" if is_refusal(error) else "failed"
+        """It gave no answer: `failed` where its place is at fault, `refused` where the call is, or this node."""
+        self.outcome = "refused" if not self.begun or is_refusal(error) else "failed"
         self.code = error.code
         self.status = error.status if isinstance(error, Upstream) else None
         self.said = error.message
@@ -104,7 +109,19 @@ class Attempt:
             note["hedge"] = True
         if self.resumed:
             note["resumed"] = True
+        if self.tier:
+            note["tier"] = self.tier
         return note
+
+
+class Costs(NamedTuple):
+    """What a call came to over all attempts, in nano-dollars. None: nobody knows of one of them."""
+
+    spent: int | None
+    at_least: int
+    """What is known of it."""
+    wasted: int | None
+    """Of it, what was paid for attempts that gave the caller nothing."""
 
 
 @dataclass(slots=True)
@@ -136,29 +153,25 @@ class Account:
     content: Content | None = None
     """What was asked and answered, where receipts keep it."""
 
-    def begin(self, target: Target, key: int, price: Price | None) -> Attempt:
-        """A further attempt, which begins now."""
+    def begin(self, target: Target, key: int, listed: Price | None) -> Attempt:
+        """A further attempt, which begins now, at a deployment of that price."""
         now = time.monotonic()
-        attempt = Attempt(target, key, now, now - self.started, price)
+        attempt = Attempt(target, key, now, now - self.started, listed)
         self.attempts.append(attempt)
         return attempt
 
-    @property
-    def spent(self) -> int:
-        """Nano-dollars, over all attempts."""
-        spent = 0
+    def costs(self) -> Costs:
+        """What it came to."""
+        spent = wasted = 0
+        known = waste_known = True
         for attempt in self.attempts:
-            spent += attempt.cost
-        return spent
-
-    @property
-    def wasted(self) -> int:
-        """Of it, what was paid for attempts that gave the caller nothing."""
-        wasted = 0
-        for attempt in self.attempts:
-            if attempt.outcome in ("failed", "refused", "lost"):
-                wasted += attempt.cost
-        return wasted
+            in_vain = attempt.outcome in ("failed", "refused", "lost") and attempt is not self.answered
+            if attempt.cost is None:
+                known, waste_known = False, waste_known and not in_vain
+            else:
+                spent += attempt.cost
+                wasted += attempt.cost if in_vain else 0
+        return Costs(spent if known else None, spent, wasted if waste_known else None)
 
     @property
     def reserved(self) -> int:

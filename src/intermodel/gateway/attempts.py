@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from intermodel.accounts import Accounts, Busy, Price, RateLimits
+from intermodel.accounts.prices import USUAL_TIERS
 from intermodel.core import Call, Fault, IntermodelError, OverBudget, Refused, Unavailable, Upstream, Usage
 from intermodel.gateway import money
 from intermodel.gateway.account import Account, Attempt, told_code
@@ -119,8 +120,10 @@ class Attempts:
         target = place.target
         deployment = self.deployment(target)
         call, resuming = rest_of or (account.call, None)
-        price = money.price_for(self._accounts.prices.price_of(target.address, deployment), call)
-        attempt = account.begin(target, place.key, price)
+        listed = self._accounts.prices.price_of(target.address, deployment)
+        attempt = account.begin(target, place.key, listed)
+        attempt.tier = tier = money.tier_asked(call)
+        attempt.price = money.price_at(listed, tier)
         attempt.hedge, attempt.resumed, attempt.call = hedge, rest_of is not None, call
         if target.local:
             attempt.measure = self._accounts.power.begin(target.address)
@@ -195,7 +198,7 @@ class Attempts:
         attempt.admission = admission
         if not self._accounts.budgets.binds(account.payer):
             return None
-        if attempt.price is None:
+        if attempt.listed is None:
             raise OverBudget(
                 f"'{target.address}' has no known price, and a budget binds this token.",
                 hint=f"Give the deployment a price: [deployments.{target.address}.price], input and output.",
@@ -204,13 +207,17 @@ class Attempts:
         if field := money.unbounded(call, attempt.price):
             raise OverBudget(
                 f"A budget binds this token, and nothing bounds what '{target.address}' may charge for '{field}'.",
-                hint="A price by the request alone ([deployments.NAME.price] request) can be granted.",
+                hint="What can be granted: a price by the request alone ([deployments.NAME.price] request), and a "
+                "service tier with a price of its own ([deployments.NAME.price.tiers.TIER]).",
                 code="unbounded_under_budget",
             )
+        assert attempt.price is not None
         return await self._reserved(account, call, attempt, attempt.price)
 
     async def _reserved(self, account: Account, call: Call, attempt: Attempt, price: Price) -> int:
         """Have the money set aside; the number of tokens that may be made for it, fewer only in a stream."""
+        if price.for_an_hour is not price and money.keeps_an_hour(call):
+            attempt.price = price = price.for_an_hour
         read, tokens = money.most_read(call), money.limited(call, attempt.target)
         attempt.worst = price.bound(read, tokens)
         few = min(tokens, LEAST_TOKENS * money.answers(call))
@@ -307,11 +314,12 @@ class Attempts:
         if attempt.outcome == "running" or outcome != "failed":
             attempt.outcome = outcome
         attempt.usage = usage
-        attempt.cost = attempt.reservation.amount if attempt.reservation is not None else 0  # should the next line fail
+        held = attempt.reservation.amount if attempt.reservation is not None else None
+        attempt.cost, charge = None, held or 0  # should the next line fail
         try:
-            attempt.cost = _cost_of(attempt, outcome)
+            charge = _bill(attempt, outcome, held)
         finally:
-            self._let_go(attempt)
+            self._let_go(attempt, charge)
         self._power(attempt, usage.output if usage is not None else 0)
         if outcome == "ok":
             health = self.health.of(attempt.target.address, attempt.key)
@@ -324,15 +332,17 @@ class Attempts:
         if attempt.closed:
             return
         attempt.closed, attempt.outcome, attempt.seconds = True, "failed", attempt.elapsed
-        if attempt.begun and attempt.reservation is not None:
-            attempt.cost = attempt.reservation.amount
-        self._let_go(attempt)
+        charge = 0
+        if attempt.begun:
+            attempt.cost = None
+            charge = attempt.reservation.amount if attempt.reservation is not None else 0
+        self._let_go(attempt, charge)
 
-    def _let_go(self, attempt: Attempt) -> None:
-        """Spend what the attempt cost, and give back the rest and its place in the limits."""
+    def _let_go(self, attempt: Attempt, charge: int) -> None:
+        """Spend what the attempt came to, and give back the rest and its place in the limits."""
         usage = attempt.usage
         if attempt.reservation is not None and attempt.reservation.spent is None:
-            attempt.reservation.settle(attempt.cost)
+            attempt.reservation.settle(charge)
         if attempt.admission is not None:
             attempt.admission.settle(usage.input + usage.output if usage is not None else 0)
             attempt.admission.close()
@@ -363,17 +373,20 @@ def _used_in_vain(attempt: Attempt, call: Call, error: IntermodelError, seen: Se
     return None
 
 
-def _cost_of(attempt: Attempt, outcome: str) -> int:
-    """Nano-dollars. What is only estimated comes to no more than was set aside."""
-    usage = attempt.usage
+def _bill(attempt: Attempt, outcome: str, held: int | None) -> int:
+    """Note what an attempt cost; what budgets are charged for it, also where nobody knows what it cost.
+
+    `held` is what was set aside; None where no budget binds.
+    """
+    usage, tier = attempt.usage, attempt.tier
     if usage is None and (not attempt.begun or outcome == "failed"):
+        attempt.cost = 0
         return 0
-    cost = money.cost_of(attempt.price, usage)
-    if attempt.reservation is None:
-        return cost
-    if usage is None:  # nobody told what was used: the bound
-        return attempt.reservation.amount
-    return min(cost, attempt.reservation.amount) if usage.estimated else cost
+    if usage is not None and usage.tier:
+        attempt.tier = tier = "" if usage.tier in USUAL_TIERS else usage.tier
+    assert attempt.call is not None
+    attempt.cost, charge, attempt.price = money.billed(attempt.listed, tier, attempt.call, usage, held)
+    return charge
 
 
 def _meter(attempt: Attempt, call: Call, asked: Asked) -> Meter | None:

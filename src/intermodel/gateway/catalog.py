@@ -48,8 +48,11 @@ class Catalog:
         prices: Prices,
         energy: Callable[[str], float | None],
         records: Records | None = None,
+        *,
+        region: str = "",
     ) -> None:
-        """`energy` tells the joules of a thousand tokens made at an address, where they were learned.
+        """`energy` tells the joules of a thousand tokens made at an address, where they were learned. `region` is that
+        of this machine.
 
         Without `records` nothing is known of any model's licences, openness and tier.
         """
@@ -59,6 +62,7 @@ class Catalog:
         self._registry = registry
         self._prices = prices
         self._energy = energy
+        self._region = region
         self._models: Mapping[str, Model] = {}
         self._directory = Directory()
         self._renewed = self._sought = float("-inf")
@@ -159,6 +163,7 @@ class Catalog:
             local=True,
             capabilities=model.facts.capabilities,
             context_length=self._engines.context_length(model),
+            region=self._region,
             price_input=Decimal(0),
             price_output=Decimal(0),
             energy_joules=self._energy(model.address),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from operator import attrgetter
 from random import Random
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ def choose(call: Call, directory: Directory, standings: Standings, random: Rando
     """The candidates for `call`, best first, those left out at the end.
 
     `standings` tells what was measured of the target at an address. `random` is drawn from only by the order
-    `weighted`. Raises `NotFound` for an unknown name, with the nearest known one.
+    `weighted`, and for the share of calls that measure. Raises `NotFound` for an unknown name, with the nearest one.
     """
     route = directory.routes.get(call.model)
     if route is None:
@@ -105,7 +106,35 @@ def choose(call: Call, directory: Directory, standings: Standings, random: Rando
         raise _none_known(call.model, route)
     ordered = _ORDERS[route.order](route, known, standings, random)
     judged = [_judged(call, route.require, target, standings(target.address), why) for target, why in ordered]
-    return tuple(sorted(judged, key=lambda c: not c.fit))
+    judged.sort(key=lambda c: not c.fit)
+    if route.explore and route.order in _MEASURED and random.random() < route.explore:
+        judged = _explored(route, judged, standings)
+    return tuple(judged)
+
+
+_MEASURED = {
+    "fastest": (attrgetter("samples"), "answer", "measured"),
+    "best": (attrgetter("ratings"), "rating", "rated"),
+}
+"""Orders by what was measured: how often that was, what is counted, and the word for it."""
+
+
+def _explored(route: Route, candidates: list[Candidate], standings: Standings) -> list[Candidate]:
+    """The candidate that was measured least comes first, so that it is measured: otherwise one that was never tried,
+    or did badly once, would never be tried again.
+    """
+    counted, what, done = _MEASURED[route.order]
+    fit = [candidate for candidate in candidates if candidate.fit]
+    if not fit:
+        return candidates
+    times = [counted(standings(candidate.target.address)) for candidate in fit]
+    least = times.index(min(times))
+    if not least:  # it comes first anyway
+        return candidates
+    chosen, seen = fit[least], times[least]
+    drawn = f"explored: {100 * route.explore:.3g} % of calls go to the candidate least {done}, which it is"
+    explored = replace(chosen, reason=f"{drawn} ({seen} {what}{'' if seen == 1 else 's'}); {chosen.reason}")
+    return [explored, *(candidate for candidate in candidates if candidate is not chosen)]
 
 
 RESTS = "it rests after failures"
@@ -209,7 +238,11 @@ def _cheapest(_route: Route, targets: list[Target], _standings: Standings, _rand
 
 
 def _fastest(_route: Route, targets: list[Target], standings: Standings, _random: Random) -> _Ordered:
-    """By the measured time to a first token and a hundred more; those not measured yet come first, to be measured."""
+    """By the measured time to a first token and a hundred more; those not tried yet come first, to be measured.
+
+    Those that were tried and only failed come last. What was measured once is measured again, and what failed is tried
+    again, by the share of calls that `explore` gives to it.
+    """
 
     def seconds(target: Target) -> float | None:
         standing = standings(target.address)
@@ -217,9 +250,10 @@ def _fastest(_route: Route, targets: list[Target], standings: Standings, _random
             return None
         return standing.first_token_s + (100 / standing.rate if standing.rate else 0.0)
 
-    new = [(target, "not measured yet") for target in targets if seconds(target) is None]
-    measured = [target for target in targets if seconds(target) is not None]
-    return [*new, *_by(measured, seconds, "{:.3g} s to a hundred tokens, as measured", "")]
+    new = [t for t in targets if seconds(t) is None and not standings(t.address).error_ratio]
+    tried = [target for target in targets if target not in new]
+    ordered = _by(tried, seconds, "{:.3g} s to a hundred tokens, as measured", "not measured: it has only failed")
+    return [*((target, "not measured yet") for target in new), *ordered]
 
 
 def _best(_route: Route, targets: list[Target], standings: Standings, _random: Random) -> _Ordered:

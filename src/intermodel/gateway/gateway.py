@@ -16,7 +16,7 @@ from typing import Any
 from intermodel.accounts import Accounts, Payer, RateLimits, new_id
 from intermodel.core import Call, Capability, Fault, IntermodelError, Unavailable, Upstream, Usage
 from intermodel.gateway import money
-from intermodel.gateway.account import Account, Attempt
+from intermodel.gateway.account import Account, Attempt, is_refusal
 from intermodel.gateway.asking import Asked, Resuming
 from intermodel.gateway.attempts import DRAIN_S, LOST, Attempts, Failed
 from intermodel.gateway.cache import Cache
@@ -353,6 +353,8 @@ class Gateway:
                 attempt.code = error.code
                 if isinstance(error, Upstream):
                     self._attempts.failed(attempt, error)
+                elif is_refusal(error):  # a guard, or the end of the money: no fault of who answered
+                    outcome = "refused"
             self._attempts.close(attempt, outcome, _used(reply, attempt))
         except Exception:  # a mistake of ours costs neither the receipt nor the ceiling
             log.exception("an answer was not accounted for: what was set aside is charged")
@@ -450,9 +452,10 @@ class Gateway:
         if account.admission is not None:
             account.admission.settle(account.tokens)
             account.admission.close()
-        self.metrics.ended(account)
+        costs = account.costs()
+        self.metrics.ended(account, costs)
         try:
-            await self.accounts.receipts.record(receipt_of(account))
+            await self.accounts.receipts.record(receipt_of(account, costs))
         except Unavailable as unwritten:
             if error is None:
                 unwritten.told = account.told()

@@ -70,13 +70,15 @@ class Standing:
     rate: float | None
     """Tokens a second after the first, moving mean."""
     error_ratio: float
-    """Share of calls that the place failed (KEY, TIRED, BROKEN), moving mean."""
+    """Share of calls that the place failed (KEY, TIRED, BROKEN, MISSING), moving mean."""
     samples: int
     """Answers measured since the node started."""
     measured: float | None
     """When the last of them ended: old figures deserve a new look."""
     quality: float | None
     """Moving mean of what `judged` was told, from 0 to 1."""
+    ratings: int = 0
+    """How often it was told something."""
 
 
 class Health:
@@ -119,6 +121,7 @@ class Health:
         """Someone rated an answer of the deployment, from 0 to 1."""
         server = self.of(deployment)._server
         server.quality = _moved(server.quality, quality)
+        server.ratings += 1
 
 
 class Place:
@@ -206,6 +209,7 @@ class Place:
             samples=server.samples,
             measured=server.measured,
             quality=server.quality,
+            ratings=server.ratings,
         )
 
 
@@ -217,7 +221,7 @@ def are_closed(places: Iterable[Place]) -> bool:
     return True
 
 
-_FAULTS_OF_THE_PLACE = frozenset({Fault.KEY, Fault.TIRED, Fault.BROKEN})
+_FAULTS_OF_THE_PLACE = frozenset({Fault.KEY, Fault.TIRED, Fault.BROKEN, Fault.MISSING})
 
 
 class _Breaker:
@@ -330,7 +334,7 @@ class _Times:
 class _Server:
     """What the places of one deployment share: its server's circuit and all that was measured."""
 
-    __slots__ = ("breaker", "errors", "firsts", "measured", "quality", "rate", "samples")
+    __slots__ = ("breaker", "errors", "firsts", "measured", "quality", "rate", "ratings", "samples")
 
     def __init__(self) -> None:
         self.breaker = _Breaker()
@@ -340,6 +344,7 @@ class _Server:
         self.samples = 0
         self.measured: float | None = None
         self.quality: float | None = None
+        self.ratings = 0
 
 
 def _moved(mean: float | None, value: float) -> float:

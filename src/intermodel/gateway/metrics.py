@@ -13,10 +13,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from intermodel.engines import Phase, State
-from intermodel.gateway.account import Account
+from intermodel.gateway.account import Account, Costs
 
 OUTCOMES = ("ok", "left", "broken", "refused", "failed")
-"""How a call ends: whole, with the caller gone, with the answer broken off, refused as wrong, or without an answer."""
+"""How a call ends: whole, with the caller gone, with the answer broken off, refused (as wrong, or by this node, also in
+the middle of a stream), or without an answer."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
@@ -65,13 +66,13 @@ class _Times:
 class _Counts:
     """What is counted of one model's calls."""
 
-    __slots__ = ("duration", "first", "made", "nano", "outcomes", "read")
+    __slots__ = ("duration", "first", "made", "nano", "outcomes", "read", "unknown")
 
     def __init__(self) -> None:
         self.outcomes = dict.fromkeys(OUTCOMES, 0)
         self.first = _Times()
         self.duration = _Times()
-        self.read = self.made = self.nano = 0
+        self.read = self.made = self.nano = self.unknown = 0
 
 
 class _Calls(Collector):
@@ -85,7 +86,14 @@ class _Calls(Collector):
             "intermodel_calls", "Calls that ended, by model and outcome.", labels=["model", "outcome"]
         )
         tokens = CounterMetricFamily("intermodel_tokens", "Tokens, as receipts tell them.", labels=["model", "kind"])
-        dollars = CounterMetricFamily("intermodel_dollars", "US dollars spent.", labels=["model"])
+        dollars = CounterMetricFamily(
+            "intermodel_dollars", "US dollars spent, as far as that is known.", labels=["model"]
+        )
+        unknown = CounterMetricFamily(
+            "intermodel_calls_cost_unknown",
+            "Calls of whose cost not all is known, and so not in intermodel_dollars.",
+            labels=["model"],
+        )
         first = HistogramMetricFamily(
             "intermodel_first_token_seconds", "From the call to its first token, or whole answer.", labels=["model"]
         )
@@ -97,10 +105,12 @@ class _Calls(Collector):
                 calls.add_metric([address, outcome], count)
             tokens.add_metric([address, "input"], counted.read)
             tokens.add_metric([address, "output"], counted.made)
-            dollars.add_metric([address], counted.nano / 1e9)
+            if counted.nano or not counted.unknown:  # nothing that is known is not nothing
+                dollars.add_metric([address], counted.nano / 1e9)
+            unknown.add_metric([address], counted.unknown)
             first.add_metric([address], counted.first.buckets, counted.first.total)
             duration.add_metric([address], counted.duration.buckets, counted.duration.total)
-        return iter((calls, tokens, dollars, first, duration))
+        return iter((calls, tokens, dollars, unknown, first, duration))
 
 
 class Metrics:
@@ -136,7 +146,7 @@ class Metrics:
             self._codes.add(code)
         self.attempts_failed.labels(address, code).inc()
 
-    def ended(self, account: Account) -> None:
+    def ended(self, account: Account, costs: Costs) -> None:
         """Count a call that is over."""
         answered = account.answered or (account.attempts[-1] if account.attempts else None)
         counted = self._counts[answered.target.address if answered is not None else ""]
@@ -145,4 +155,5 @@ class Metrics:
         if answered is not None and answered.usage is not None:
             counted.read += answered.usage.input
             counted.made += answered.usage.output
-        counted.nano += account.spent
+        counted.nano += costs.at_least
+        counted.unknown += costs.spent is None

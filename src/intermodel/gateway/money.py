@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from intermodel.accounts import MOST_NANO, Price
-from intermodel.core import MOST_TOKENS, Call, Capability, Kind, Usage
+from intermodel.accounts.prices import CHEAPER_TIERS, USUAL_TIERS
+from intermodel.core import MOST_TOKENS, Call, Capability, Kind, Usage, tier_told
 from intermodel.gateway.choose import Target
 from intermodel.protocols import choices_of
 
@@ -43,13 +44,88 @@ _ADDRESS_BYTES = 8192
 """A longer address is no address."""
 
 
-def price_for(price: Price | None, call: Call) -> Price | None:
-    """The price at the tier that the call asks for (OpenAI's `service_tier`, Anthropic's `speed`)."""
-    for field in ("service_tier", "speed"):
-        tier = call.body.get(field)
-        if price is not None and isinstance(tier, str):
-            price = price.at(tier)
-    return price
+_TIERS = ("speed", "service_tier", "inference_geo")
+"""Fields in which a call asks for what changes its price: of Anthropic's, of OpenAI's and Anthropic's."""
+
+
+def tier_asked(call: Call) -> str:
+    """What the call asks for that changes its price, as `Usage.tier` tells it; "" for the usual."""
+    body = call.body
+    if "service_tier" in body or "speed" in body or "inference_geo" in body:
+        return "+".join(tier for field in _TIERS if (tier := _tier_in(body, field)))
+    return ""
+
+
+def _tier_in(body: dict[str, Any], field: str) -> str:
+    asked = body.get(field)  # speech has a speed too, which is a number
+    tier = tier_told(asked) if isinstance(asked, str) else ""
+    return "" if tier in USUAL_TIERS else tier
+
+
+def price_at(price: Price | None, tier: str) -> Price | None:
+    """The price that bounds what a call costs which asks for that tier; None where nobody knows one."""
+    if price is None or not tier:
+        return price
+    found = price.at(tier)
+    return price if found is None and tier in CHEAPER_TIERS else found
+
+
+Bill = tuple[int | None, int, Price | None]
+"""What an attempt cost, in nano-dollars (None: nobody knows), what budgets are charged for it (what it cost, else what
+bounds it), and at which price (None: nobody knows)."""
+
+
+def billed(listed: Price | None, tier: str, call: Call, usage: Usage | None, held: int | None) -> Bill:
+    """What an attempt came to that was served at `tier`, where `listed` is the price of its deployment.
+
+    `held` is what was set aside for it; None where no budget binds. An estimate comes to no more than that.
+    """
+    price = listed.at(tier) if listed is not None and tier else listed
+    if price is None or usage is None:
+        return _unknown_price(listed, tier, usage, held) if price is None else _unknown_usage(price, held)
+    known = True
+    if usage.cache_write:
+        if usage.cache_write_1h is None and keeps_an_hour(call):  # how much of it is kept so long, nobody told
+            usage, known = replace(usage, cache_write_1h=usage.cache_write), False
+        known = known and price.knows(usage)
+    cost = min(price.cost(usage), MOST_NANO)
+    if usage.estimated and held is not None and cost > held:
+        cost = held
+    return cost if known else None, cost, price
+
+
+def _unknown_price(listed: Price | None, tier: str, usage: Usage | None, held: int | None) -> Bill:
+    """Of a tier that costs less than the usual one, the usual price bounds what it cost."""
+    if held is None or listed is None:
+        return None, held or 0, None
+    usual = min(listed.cost(usage), MOST_NANO) if usage is not None else held
+    if tier not in CHEAPER_TIERS:
+        return None, max(held, usual), None
+    return None, min(held, usual) if usage is not None and usage.estimated else usual, None
+
+
+def _unknown_usage(price: Price, held: int | None) -> Bill:
+    """Nobody told what was used: what the request alone costs is known, and all that can be known of others."""
+    if price.by_request:
+        cost = min(price.cost(_NONE), MOST_NANO)
+        return cost, cost, price
+    return None, held or 0, price
+
+
+def keeps_an_hour(call: Call) -> bool:
+    """Whether the call asks its vendor to keep what it reads for longer than the usual minutes."""
+    if call.kind not in (Kind.CHAT, Kind.MESSAGES) or (call.only_text and "cache_control" not in call.body):
+        return False
+    return _keeps_long(call.body)
+
+
+def _keeps_long(value: Any) -> bool:
+    if isinstance(value, dict):
+        asked = value.get("cache_control")
+        if isinstance(asked, dict) and asked.get("ttl", "5m") != "5m":
+            return True
+        return any(_keeps_long(one) for one in value.values() if isinstance(one, (dict, list)))
+    return isinstance(value, list) and any(map(_keeps_long, value))
 
 
 def limited(call: Call, target: Target) -> int:
@@ -147,8 +223,13 @@ def _is_address(url: Any) -> bool:
     return url.startswith("data:image/") or (url.startswith("http") and len(url) <= _ADDRESS_BYTES)
 
 
-def unbounded(call: Call, price: Price) -> str:
-    """What of a call no budget can bound at that price, as a field of it or as its kind; "" where all is bounded."""
+def unbounded(call: Call, price: Price | None) -> str:
+    """What of a call no budget can bound at that price, as a field of it or as its kind; "" where all is bounded.
+
+    None: nobody knows the price at the tier that the call asks for.
+    """
+    if price is None:
+        return next(field for field in _TIERS if _tier_in(call.body, field))
     if price.by_request:
         return ""
     if call.kind is Kind.TRANSCRIPTION:
@@ -220,15 +301,13 @@ def used(call: Call, reported: Usage | None, made: int, *, whole: bool) -> Usage
     None where nothing was reported of a kind that is not counted in tokens of text.
     """
     if reported is None or not (reported.input or reported.output):
-        return estimated(call, made) if call.kind in COUNTED else reported
+        if call.kind not in COUNTED:
+            return reported
+        guess = estimated(call, made)
+        return replace(guess, tier=reported.tier) if reported is not None and reported.tier else guess
     if whole or made <= reported.output:
         return reported
     return replace(reported, output=made, estimated=True)
-
-
-def cost_of(price: Price | None, usage: Usage | None) -> int:
-    """Nano-dollars, of no usage what the request alone costs; 0 where no price is known."""
-    return min(price.cost(usage or _NONE), MOST_NANO) if price is not None else 0
 
 
 _NONE = Usage()

@@ -9,7 +9,7 @@ from typing import Any
 
 from intermodel.accounts import Receipt
 from intermodel.accounts.receipts import Caller as ReceiptCaller
-from intermodel.gateway.account import Account
+from intermodel.gateway.account import Account, Costs
 from intermodel.governance import Caller
 from intermodel.settings import Deployment
 
@@ -45,7 +45,7 @@ def _caller(caller: Caller) -> ReceiptCaller:
     }
 
 
-def receipt_of(account: Account) -> Receipt:
+def receipt_of(account: Account, costs: Costs) -> Receipt:
     """Everything that `docs/accounts.md` says of a receipt, as far as it is known by now."""
     call, answered = account.call, account.answered
     receipt: Receipt = {
@@ -63,9 +63,11 @@ def receipt_of(account: Account) -> Receipt:
         "outcome": account.outcome,
         "usage": answered.usage if answered is not None else None,
         "reserved": account.reserved,
-        "spent": account.spent,
-        "wasted": account.wasted,
+        "spent": costs.spent,
+        "wasted": costs.wasted,
     }
+    if costs.spent is None:
+        receipt["spent_at_least"] = costs.at_least
     if answered is not None:
         if answered.price is not None:
             receipt["price"] = answered.price.document

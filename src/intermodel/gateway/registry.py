@@ -17,9 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from intermodel.core import Conflict, IntermodelError, Invalid, NotFound
 from intermodel.gateway.key_rules import admitted
 from intermodel.providers import Provider
-from intermodel.settings import Deployment, Route, Settings
+from intermodel.settings import Deployment, Name, Route, Settings
 from intermodel.settings.load import check_routes
-from intermodel.settings.model import Name
 from intermodel.storage import Database, DataFolder, tables
 
 log = logging.getLogger(__name__)

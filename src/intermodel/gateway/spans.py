@@ -155,10 +155,11 @@ class Spans:
             "gen_ai.request.stream": bool(receipt.get("stream")),
             "intermodel.deployment": note.get("address", ""),
             "intermodel.outcome": note.get("outcome", ""),
-            "intermodel.cost_dollars": (note.get("cost") or 0) / 1e9,
             "intermodel.hedge": bool(note.get("hedge")),
             "intermodel.resumed": bool(note.get("resumed")),
         }
+        if (cost := note.get("cost", 0)) is not None:
+            attributes["intermodel.cost_dollars"] = cost / 1e9
         if failed := _code(note):
             attributes["error.type"] = failed
         if receipt.get("stream") and note.get("first_token_s") is not None:
@@ -185,10 +186,11 @@ class Spans:
             "intermodel.answered": receipt.get("answered", ""),
             "intermodel.outcome": receipt.get("outcome", ""),
             "intermodel.attempts": len(receipt.get("attempts") or ()),
-            "intermodel.cost_dollars": (receipt.get("spent") or 0) / 1e9,
             "intermodel.token": caller.get("token", ""),
             "intermodel.organisation": caller.get("organisation", ""),
         }
+        if (spent := receipt.get("spent", 0)) is not None:  # what nobody knows is not told, and not 0
+            attributes["intermodel.cost_dollars"] = spent / 1e9
         if receipt.get("outcome") in _OWN_FAULT:
             attributes["error.type"] = next(filter(None, map(_code, reversed(receipt.get("attempts") or ()))), "_OTHER")
         if self._content and receipt.get("content") is not None:
@@ -277,7 +279,8 @@ def _answering(receipt: Receipt) -> Receipt | None:
     found: Iterator[Receipt] = (
         note
         for note in reversed(receipt.get("attempts") or ())
-        if note.get("address") == receipt.get("answered") and note.get("outcome") not in ("failed", "refused", "lost")
+        if note.get("address") == receipt.get("answered") and note.get("outcome") not in ("failed", "lost")
+        if note.get("outcome") != "refused" or note.get("first_token_s") is not None  # ended by this node
     )
     return next(found, None)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from intermodel.core import Upstream, Usage, countable, counted
+from intermodel.core import Upstream, Usage, countable, counted, tier_told
 from intermodel.protocols.anthropic_thinking import blocks as thinking_blocks
 from intermodel.protocols.anthropic_thinking import sealed
 from intermodel.protocols.chat import as_promised, thought, usage_of_counts
@@ -50,26 +50,46 @@ def usage_of(usage: Body) -> Usage:
     if not countable(read, made, cached, written):
         return Usage()
     cached, written = cached or 0, written or 0
-    details = usage.get("output_tokens_details")
+    details, kept = usage.get("output_tokens_details"), usage.get("cache_creation")
     return Usage(
         input=(read or 0) + cached + written,
         output=made or 0,
         cached_input=cached,
         cache_write=written,
         reasoning=counted(details.get("thinking_tokens")) if isinstance(details, dict) else 0,
+        cache_write_1h=counted(kept.get("ephemeral_1h_input_tokens")) if isinstance(kept, dict) else None,
+        tier=_tier(usage),
     )
+
+
+def _tier(usage: Body) -> str:
+    """What may change the price: a service tier that is not the standard one, a fast speed, inference in one place."""
+    speed = tier_told(usage.get("speed"))
+    told = (speed, tier_told(usage.get("service_tier")), tier_told(usage.get("inference_geo")))
+    return "+".join(word for word in told if word not in _STANDARD) or speed
+
+
+_STANDARD = frozenset({"", "standard", "global", "not_available"})
 
 
 def merged(usage: Body, later: Body) -> Body:
     """A stream's usage: its counts are running totals, told in several events, so the last that is not zero holds."""
-    return usage | {name: count for name, count in later.items() if count}
+    return usage | {name: merged(usage.get(name) or {}, one) if type(one) is dict else one
+                    for name, one in later.items() if one}  # fmt: skip
 
 
 def usage_to_chat(usage: Body) -> Body:
     used = usage_of(usage)
     return usage_of_counts(
-        used.input, used.output, cached=used.cached_input, written=used.cache_write, reasoning=used.reasoning
-    )
+        used.input, used.output, cached=used.cached_input, written=used.cache_write, hour=used.cache_write_1h,
+        reasoning=used.reasoning,
+    )  # fmt: skip
+
+
+def tier_to_chat(usage: Body) -> Body:
+    """`service_tier` as an answer in chat form has it; nothing where it is the usual one."""
+    tier = _tier(usage)
+    return {"service_tier": tier} if tier not in _STANDARD else {}
 
 
 def usage_from_chat(usage: Body) -> Body:
@@ -159,6 +179,7 @@ def answer_to_chat(answer: Body) -> Body:
             "model": answer.get("model") or "",
             "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
             "usage": usage_to_chat(answer.get("usage") or {}),
+            **tier_to_chat(answer.get("usage") or {}),
         }
 
 

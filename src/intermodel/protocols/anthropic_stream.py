@@ -24,6 +24,7 @@ from intermodel.protocols.anthropic_answer import (
     refusal_of,
     shows_thinking,
     text_block,
+    tier_to_chat,
     usage_from_chat,
     usage_to_chat,
 )
@@ -142,7 +143,7 @@ class MessagesDecoder:
 
     def _stop(self, _: Body) -> Chunk:
         self._stopped = True
-        return chunk_of(self._head, usage=usage_to_chat(self._usage))
+        return chunk_of(self._head, usage=usage_to_chat(self._usage), **tier_to_chat(self._usage))
 
 
 class MessagesEncoder:

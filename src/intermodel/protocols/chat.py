@@ -158,13 +158,20 @@ def chunk_of(
     }
 
 
-def usage_of_counts(read: int, made: int, *, cached: int = 0, written: int = 0, reasoning: int = 0) -> dict[str, Any]:
-    """`usage` in chat's form; `cached` and `written` (to a cache) are part of `read`, `reasoning` is part of `made`."""
+def usage_of_counts(
+    read: int, made: int, *, cached: int = 0, written: int = 0, hour: int | None = None, reasoning: int = 0
+) -> dict[str, Any]:
+    """`usage` in chat's form; `cached` and `written` (to a cache) are part of `read`, `reasoning` is part of `made`.
+
+    `hour`: what of `written` is kept for an hour, where that is known.
+    """
     usage: dict[str, Any] = {"prompt_tokens": read, "completion_tokens": made, "total_tokens": read + made}
     if cached or written:
         usage["prompt_tokens_details"] = {"cached_tokens": cached}
     if written:
         usage["prompt_tokens_details"]["cache_write_tokens"] = written
+        if hour is not None:
+            usage["prompt_tokens_details"]["cache_write_1h_tokens"] = hour
     if reasoning:
         usage["completion_tokens_details"] = {"reasoning_tokens": reasoning}
     return usage

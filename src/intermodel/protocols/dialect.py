@@ -4,7 +4,9 @@ The chat form is OpenAI's chat completions with what other vendors have and it h
 
 - `message.reasoning_content`, `delta.reasoning_content`: what the model thought, as text (DeepSeek's and vLLM's name).
 - `message.reasoning_signature`, `delta.reasoning_signature`: the vendor's seal on it, sent back in later turns.
-- `usage` as OpenAI's, plus `prompt_tokens_details.cache_write_tokens`; the vendor's own numbers are not repeated.
+- `usage` as OpenAI's, plus `prompt_tokens_details.cache_write_tokens` and, of them, `cache_write_1h_tokens` where that
+  was told; the vendor's own numbers are not repeated.
+- `service_tier` where an answer was served at another than the usual one; of a fast or a local one, the vendor's word.
 - `message.refusal` and `finish_reason: "content_filter"` for an answer that a filter held back.
 
 A chunk is one `chat.completion.chunk` as a dict. The last chunk of a stream that reports usage has `choices: []` and

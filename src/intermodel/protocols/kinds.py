@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from intermodel.core import Call, Kind, Usage, counted
 from intermodel.protocols import anthropic_answer, openai_watch, responses_watch
 from intermodel.protocols.anthropic import Messages
@@ -30,10 +27,6 @@ _OUTBOUND: dict[Kind, Outbound] = {
     Kind.COMPLETION: _CHAT,
     Kind.MESSAGES: _MESSAGES,
     Kind.RESPONSES: _RESPONSES,
-}
-_USAGE: dict[Kind, Callable[[dict[str, Any]], Usage]] = {
-    Kind.MESSAGES: anthropic_answer.usage_of,
-    Kind.RESPONSES: responses_watch.usage_of,
 }
 _TEXTS = frozenset({Kind.CHAT, Kind.COMPLETION, Kind.EMBEDDING, Kind.MESSAGES, Kind.RESPONSES})
 
@@ -67,11 +60,14 @@ def usage_in(kind: Kind, answer: Body) -> Usage | None:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None
-    if kind not in _TEXTS and ("input_tokens" in usage or "output_tokens" in usage):
-        return responses_watch.usage_of(usage)  # images and transcriptions are counted in these words
+    if kind is Kind.MESSAGES:
+        return anthropic_answer.usage_of(usage)
+    tier = answer.get("service_tier")
+    if kind is Kind.RESPONSES or (kind not in _TEXTS and ("input_tokens" in usage or "output_tokens" in usage)):
+        return responses_watch.usage_of(usage, tier)  # images and transcriptions are counted in these words
     if kind is Kind.RERANK and "prompt_tokens" not in usage:
         return Usage(input=counted(usage.get("total_tokens")))
-    return _USAGE.get(kind, openai_watch.usage_of)(usage)
+    return openai_watch.usage_of(usage, tier)
 
 
 def choices_of(call: Call) -> int:

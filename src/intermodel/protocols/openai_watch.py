@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from intermodel.core import Upstream, Usage, countable, counted
+from intermodel.core import Upstream, Usage, countable, counted, tier_told
 from intermodel.protocols.faults import told
 
 HEAD_BYTES = 256 * 1024
@@ -27,11 +27,11 @@ EVENT_BYTES = 4 * 1024**2
 
 _FINISHED = re.compile(rb'"finish_reason":\s?"')
 _USAGE = re.compile(rb'"usage":\s?\{')
+_TIER = re.compile(rb'"service_tier":\s?"([^"\\]{1,64})"')
 # marks at the beginning of a line: inside a JSON string a line break would be escaped
 _ERROR = re.compile(rb'\ndata:\s?\{"error":\s?[{"]')
 _DONE = re.compile(rb"\ndata:\s?\[DONE\]")
 _JSON = json.JSONDecoder()
-_OVERLAP = 32  # longer than any of the marks, so that one cut in two by a read is still seen
 
 
 class OpenAIWatch:
@@ -63,14 +63,16 @@ class OpenAIWatch:
             self._usage_seen = seen
         elif 0 < len(self._usage_seen) < USAGE_BYTES:
             self._usage_seen += data
-        self._last = seen[-_OVERLAP:]
+        self._last = b"\n" if data.endswith(b"\n\n") else _unfinished(seen)
         return self._shown(data) if self._hides else data
 
     @property
     def usage(self) -> Usage | None:
         if self._usage_seen:
             found = _usage_object(self._usage_seen)
-            self._usage = usage_of(found) if found is not None else self._usage
+            tiers = _TIER.findall(self._usage_seen)  # beside the usage, before it or after
+            tier = tiers[-1].decode(errors="replace") if tiers else None
+            self._usage = usage_of(found, tier) if found is not None else self._usage
             if self.done:  # nothing is to come
                 self._usage_seen = b""
         return self._usage
@@ -102,19 +104,23 @@ class OpenAIWatch:
         return _without_usage(data[:end])
 
 
-def usage_of(found: dict[str, Any]) -> Usage:
-    """`usage` of a chat completion, completion or embedding; all 0 where its numbers cannot be counts."""
+def usage_of(found: dict[str, Any], tier: object = None) -> Usage:
+    """`usage` of a chat completion, completion or embedding; all 0 where its numbers cannot be counts.
+
+    `tier` is the answer's `service_tier`.
+    """
     prompt, completion = found.get("prompt_tokens"), found.get("completion_tokens")
     if not countable(prompt, completion):
         return Usage()
-    if any(_details(found, "prompt").values()) or any(_details(found, "completion").values()):
-        return detailed(found, "prompt", "completion")
-    return Usage(prompt or 0, completion or 0)
+    if _tells(found.get("prompt_tokens_details")) or _tells(found.get("completion_tokens_details")):
+        return detailed(found, "prompt", "completion", tier)
+    return Usage(prompt or 0, completion or 0, tier=tier_told(tier) if tier is not None else "")
 
 
-def detailed(found: dict[str, Any], read: str, made: str) -> Usage:
+def detailed(found: dict[str, Any], read: str, made: str, tier: object = None) -> Usage:
     """A usage with its details, where `read` and `made` are what the protocol calls the two (`input`, `output`)."""
     heard, said = _details(found, read), _details(found, made)
+    hour = heard.get("cache_write_1h_tokens")
     return Usage(
         input=found.get(f"{read}_tokens") or 0,
         output=found.get(f"{made}_tokens") or 0,
@@ -125,7 +131,14 @@ def detailed(found: dict[str, Any], read: str, made: str) -> Usage:
         reasoning=counted(said.get("reasoning_tokens")),
         audio_output=counted(said.get("audio_tokens")),
         image_output=counted(said.get("image_tokens")),
+        cache_write_1h=None if hour is None else counted(hour),
+        tier=tier_told(tier),
     )
+
+
+def _tells(details: object) -> bool:
+    """Whether any of them is not nothing."""
+    return isinstance(details, dict) and any(details.values())
 
 
 def _details(found: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -143,6 +156,12 @@ def events(data: bytes) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(event, dict):
                 yield event
+
+
+def _unfinished(seen: bytes) -> bytes:
+    """The event at the end whose rest is to come, so that no mark is missed that a read cuts in two."""
+    bare = seen.rfind(b"\n\r\n")
+    return seen[max(seen.rfind(b"\n\n") + 1, bare + 2 if bare >= 0 else 0, len(seen) - USAGE_BYTES) :]
 
 
 def _has_token(event: dict[str, Any]) -> bool:

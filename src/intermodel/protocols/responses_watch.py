@@ -75,8 +75,8 @@ class ResponsesWatch:
             self.failed = self.failed or kind in ("response.failed", "error")
             self.done = not self.failed
             response = event.get("response")
-            usage = response.get("usage") if isinstance(response, dict) else None
-            self.usage = usage_of(usage) if isinstance(usage, dict) else self.usage
+            if isinstance(response, dict) and isinstance(usage := response.get("usage"), dict):
+                self.usage = usage_of(usage, response.get("service_tier"))
 
 
 def _end_of_events(data: bytes) -> int:
@@ -87,11 +87,14 @@ def _end_of_events(data: bytes) -> int:
     return end if end > 4 else 0
 
 
-def usage_of(found: dict[str, Any]) -> Usage:
-    """`usage` of a response, an image or a transcription; all 0 where its numbers cannot be counts."""
+def usage_of(found: dict[str, Any], tier: object = None) -> Usage:
+    """`usage` of a response, an image or a transcription; all 0 where its numbers cannot be counts.
+
+    `tier` is the answer's `service_tier`.
+    """
     if not countable(found.get("input_tokens"), found.get("output_tokens")):
         return Usage()
-    return detailed(found, "input", "output")
+    return detailed(found, "input", "output", tier)
 
 
 def resumed(seen: bytes) -> Resumed | None:

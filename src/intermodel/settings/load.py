@@ -17,8 +17,9 @@ import platformdirs
 from pydantic import BaseModel, ValidationError
 
 from intermodel.core import Invalid
+from intermodel.settings.calling import Deployment, Route
 from intermodel.settings.installed import installed
-from intermodel.settings.model import Deployment, Ledger, Route, SearchAccount, Settings, Telemetry
+from intermodel.settings.model import Ledger, SearchAccount, Settings, Telemetry
 
 PREFIX = "INTERMODEL_"
 CONFIG = "INTERMODEL_CONFIG"

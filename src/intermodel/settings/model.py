@@ -1,283 +1,26 @@
-"""What can be set, with its default and what it does. docs/settings.md is written from this file."""
+"""What can be set, with its default and what it does. docs/settings.md is written from this room."""
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
-"""An address on this node (`owner/name`) or a bare name: letters, digits, dot, dash, underscore."""
-
-TOKEN_LENGTH = 12
-"""Fewer characters than this could be guessed."""
-
-Name = Annotated[str, Field(pattern=NAME, max_length=200)]
-
-
-def _base_url(text: str) -> str:
-    """An http(s) address without user, query or fragment; no trailing slash."""
-    parts = urlsplit(text)
-    try:
-        _ = parts.port
-        (parts.hostname or "").encode("idna")
-    except ValueError:
-        raise ValueError("must have a valid host and a port up to 65535") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// address such as https://api.example.com/v1")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user or password; put the key in 'key_env' or 'key_file'")
-    if parts.query or parts.fragment:
-        raise ValueError("must not hold a query or fragment")
-    return text.rstrip("/")
-
-
-def _redis_url(text: SecretStr) -> SecretStr:
-    if urlsplit(text.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("must be a redis://, rediss:// or unix:// address")
-    return text
-
-
-def _host_name(text: str) -> str:
-    """As it is compared with the Host header: in small letters."""
-    if ":" in text or "/" in text:
-        raise ValueError(f"'{text}' must be a bare host name, without port or path")
-    return text.lower()
-
-
-def _vkey(text: str) -> str:
-    if not re.fullmatch(r"[^\s+]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", text):
-        raise ValueError("must be a key in the form name+id+base64, as `intermodel ledger keys` shows it")
-    return text
-
-
-def _long_enough(token: SecretStr) -> SecretStr:
-    if len(token.get_secret_value().strip()) < TOKEN_LENGTH:
-        raise ValueError(f"must have at least {TOKEN_LENGTH} characters; `openssl rand -hex 32` makes a good one")
-    return token
-
-
-def _several(value: Any) -> Any:
-    """One where several may stand."""
-    if isinstance(value, str | Path):
-        return (value,) if value else ()
-    return tuple(value) if isinstance(value, list) else value or ()
-
-
-def _whole(value: Any) -> Any:
-    """JSON does not tell 2.0 from 2."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_SEVERAL = Field(max_length=32)
-Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], _SEVERAL, BeforeValidator(_several)]
-Paths = Annotated[tuple[Path, ...], _SEVERAL, BeforeValidator(_several)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-Vkey = Annotated[str, AfterValidator(_vkey)]
-"""A key under a name, as C2SP signed-note writes it; that its parts belong together is seen when it is read."""
-Vkeys = Annotated[tuple[Vkey, ...], Field(max_length=256), BeforeValidator(_several)]
-WHOLE = BeforeValidator(_whole)
-Count = Annotated[int, Field(ge=1, le=10**12), WHOLE]
-Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600)]
-Money = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=9)]
-"""US dollars."""
-
-Ability = Literal[
-    "chat", "completion", "embedding", "tools", "json_schema", "vision", "logprobs", "rerank", "transcription",
-    "speech", "image", "continues",
-]  # fmt: skip
-"""Words for what a model can do; `core.Capability` says what each means."""
-
-
-_HOSTS = {"anthropic": "api.anthropic.com", "gemini": "generativelanguage.googleapis.com"}
-"""Where providers that have a server of their own are asked."""
-
-
-class Table(BaseModel):
-    """A table of intermodel.toml: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class Price(Table):
-    """What a deployment charges, in US dollars: `[deployments.NAME.price]`. It takes the place of the public list."""
-
-    input: Money = Decimal(0)
-    """For a million tokens read."""
-    output: Money = Decimal(0)
-    """For a million tokens made."""
-    cached_input: Money | None = None
-    """For a million tokens read from the vendor's prompt cache. None: as `input`."""
-    cache_write: Money | None = None
-    """For a million tokens written to that cache. None: as `input`."""
-    audio_input: Money | None = None
-    """For a million tokens of audio read. None: as `input`."""
-    audio_output: Money | None = None
-    """For a million tokens of audio made. None: as `output`."""
-    request: Money = Decimal(0)
-    """For each request, whatever its length."""
-
-
-class Rate(Table):
-    """How much may be asked of something in a minute, and at once."""
-
-    requests_per_minute: Count | None = None
-    """Requests in any 60 seconds. None: no limit."""
-    tokens_per_minute: Count | None = None
-    """Tokens, read and made, in any 60 seconds. None: no limit."""
-    at_once: Count | None = None
-    """Calls in progress. None: no limit."""
-
-
-class Deployment(Table):
-    """One place where a model can be called: `[deployments.NAME]`. The node serves it as the model `NAME`."""
-
-    base_url: Annotated[str, AfterValidator(_base_url)] = ""
-    """Address of the server, up to and with `/v1`. Empty: that of the provider, where it has one."""
-    model: str = Field("", max_length=512)
-    """The model's name at that server. Empty: the deployment's own name."""
-    provider: str = "openai"
-    """Wire format: `openai` for any OpenAI-compatible server, `anthropic`, `gemini`; `echo` repeats the question."""
-    speaks: frozenset[Literal["responses"]] = frozenset()
-    """Further protocols of an OpenAI-compatible server that are passed through instead of translated."""
-    key_env: Names = ()
-    """Environment variable that holds the server's key; several, in order, take turns when one is dead or tired."""
-    key_file: Paths = ()
-    """File that holds the server's key (surrounding white space is ignored), or several."""
-    key_keyring: Names = ()
-    """Name in the system's keyring, service `intermodel`, of the server's key, or several."""
-    private: bool = False
-    """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
-    context_length: Count | None = None
-    """Tokens that fit into one call, where known."""
-    output_tokens: Count | None = None
-    """Most tokens of one answer, where known. A call under a budget that sets no limit itself is held to it."""
-    capabilities: frozenset[Ability] = frozenset()
-    """What the model can do. Empty: unknown, and nothing is refused for it but `continues`, which must be stated."""
-    region: str = Field("", max_length=64)
-    """Where it runs, as you name places (`eu`, `DE`, `us-east-1`); routes can demand one."""
-    record: str = Field("", max_length=200)
-    """The address under which this node keeps the record of the model behind it. Empty: the deployment's own name."""
-    price: Price | None = None
-    """What it charges. None: looked up in the public list (genai-prices) by server and model."""
-    rate: Rate = Rate()
-    """What may be asked of it."""
-    timeout_s: Seconds = 600
-    """Longest silence accepted from the server, before its first byte or between two."""
-    when_client_leaves: Literal["cancel", "drain"] = "cancel"
-    """`cancel` stops the work at once; `drain` reads the answer to its end, for the exact bill."""
-    script: Path | None = None
-    """For `echo`: a JSON file with the answers to give, or the name of a script that ships (`writer`)."""
-
-    @cached_property
-    def host(self) -> str:
-        """Of its server; empty where it has none, or is the provider's own."""
-        return urlsplit(self.base_url).hostname or _HOSTS.get(self.provider, "")
-
-    @model_validator(mode="after")
-    def _complete(self) -> Deployment:
-        if self.provider == "openai" and not self.base_url:
-            raise ValueError("'base_url' is missing")
-        return self
-
-
-Purpose = Literal["commercial", "research", "redistribute", "modify", "train_on_outputs", "serve"]
-"""What a model is used for, as licences' verdicts know it."""
-
-
-class Constraints(Table):
-    """What a route demands of its candidates: `[routes.NAME.require]`. What is not known of one counts as not met."""
-
-    capabilities: frozenset[Ability] = frozenset()
-    """Abilities that every candidate must state, whatever the call needs."""
-    regions: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=64)
-    """Regions, of which a candidate must be in one. Empty: anywhere."""
-    price_input: Money | None = None
-    """Most dollars for a million tokens read."""
-    price_output: Money | None = None
-    """Most dollars for a million tokens made."""
-    energy_joules: float | None = Field(None, gt=0, le=1e12)
-    """Most joules for a thousand tokens made, as measured or estimated."""
-    verdict: Purpose | None = None
-    """A purpose that the licences along the model's whole lineage must allow, strictly read."""
-    place: str = Field("", pattern=r"^([A-Z]{2})?$")
-    """Where that is: a country (ISO 3166, `DE`) or `EU`. Empty: a licence that excludes any place is not enough."""
-    openness: Literal["open access", "open source"] | None = None
-    """Least openness, as the record grades it."""
-    tier: Annotated[int, Field(ge=0, le=5), WHOLE] | None = None
-    """Highest tier of harm."""
-
-
-class Route(Table):
-    """A name for models in some order: `[routes.NAME]`. If one fails before its first token, the next is tried."""
-
-    candidates: tuple[Name, ...] = Field(min_length=1, max_length=32)
-    """Models or deployments of this node. For the order `fixed`, best first."""
-    order: Literal["fixed", "weighted", "cheapest", "fastest", "best"] = "fixed"
-    """`weighted` draws by `weights`; `fastest` by measured first token and rate; `best` by measured quality."""
-    weights: dict[Name, Annotated[float, Field(ge=0, le=1e6)]] = Field(default_factory=dict, max_length=32)
-    """For `weighted`: a candidate's share. One that is not named has 1."""
-    require: Constraints = Constraints()
-    attempts: Annotated[int, Field(ge=1, le=32), WHOLE] = 4
-    """Most attempts for one call, over all candidates."""
-    within_s: Seconds = 600
-    """Longest time from the call to its first token, over all attempts."""
-    first_token_s: Seconds | None = None
-    """Longest wait for the first token of one attempt. None: `limits.first_token_s`."""
-    silence_s: Seconds | None = None
-    """Longest silence between two tokens. None: the deployment's `timeout_s`."""
-    total_s: Seconds | None = None
-    """Longest time for the whole answer. None: `limits.call_s`."""
-    hedge: float | None = Field(None, gt=0, lt=1)
-    """Start the next candidate when the first token is later than this quantile of the past ones. None: never."""
-    past_filters: bool = False
-    """Try the next candidate also where one's content filter refused."""
-    continues: bool = True
-    """Go on with another candidate where one breaks off in plain text and the other can continue it."""
-    cache_s: Seconds | None = None
-    """Keep answers this long and give them to equal calls of the same organisation. None: no cache."""
-    scorers: tuple[Name, ...] = ()
-    """Judges of its answers, for the order `best`: `finished`, `keeps-schema`, or those of other packages."""
-    guards: tuple[Name, ...] = Field((), max_length=32)
-    """Guards that look at its calls and answers, in order."""
-
-
-class Budget(Table):
-    """What may be spent: `[budgets.NAME]`. It binds whoever it names; with no one named, the whole node."""
-
-    token: str = Field("", max_length=200)
-    """The id or name of one token."""
-    user: str = Field("", max_length=200)
-    """All tokens of one user."""
-    organisation: str = Field("", max_length=200)
-    """All tokens of one organisation."""
-    dollars: Annotated[Decimal, Field(gt=0, le=1_000_000_000, decimal_places=9)]
-    """The ceiling, in US dollars."""
-    per: Literal["day", "month", "all"] = "month"
-    """When it begins anew (UTC); `all`: never."""
-
-    @model_validator(mode="after")
-    def _one_subject(self) -> Budget:
-        if sum(map(bool, (self.token, self.user, self.organisation))) > 1:
-            raise ValueError("name a token, a user or an organisation, not several")
-        return self
-
-
-class RateLimit(Rate):
-    """How much may be asked: `[rate_limits.NAME]`. It binds whom it names; with no one named, every token by itself."""
-
-    token: str = Field("", max_length=200)
-    """The id or name of one token."""
-    user: str = Field("", max_length=200)
-    """All tokens of one user, together."""
-    organisation: str = Field("", max_length=200)
-    """All tokens of one organisation, together."""
+from intermodel.settings.calling import Budget, Deployment, RateLimit, Route
+from intermodel.settings.kinds import (
+    WHOLE,
+    BaseUrl,
+    Name,
+    Seconds,
+    Table,
+    Vkey,
+    Vkeys,
+    host_name,
+    long_enough,
+    redis_url_of,
+)
 
 
 class Receipts(Table):
@@ -318,7 +61,7 @@ class GuardTable(Table):
 class Telemetry(Table):
     """An OpenTelemetry collector that is told of every call: `[telemetry]`. Needs the extra `otel`."""
 
-    endpoint: Annotated[str, AfterValidator(_base_url)] = ""
+    endpoint: BaseUrl = ""
     """Its address (OTLP over HTTP), such as `http://127.0.0.1:4318`; `/v1/traces` and `/v1/metrics` are added."""
     private: bool = False
     """Allow a host *name* that resolves to a private address. An address written out, or `localhost`, always is."""
@@ -543,9 +286,9 @@ class Settings(Table):
     """Port to listen on; 0 takes a free one."""
     database: str = ""
     """Database URL, such as `postgresql://user@host/name`. Empty: SQLite in the data folder."""
-    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    allowed_hosts: tuple[Annotated[str, AfterValidator(host_name)], ...] = ()
     """Further host names under which the node may be addressed; others get 421 (against DNS rebinding)."""
-    token: Annotated[SecretStr, AfterValidator(_long_enough)] | None = None
+    token: Annotated[SecretStr, AfterValidator(long_enough)] | None = None
     """A bearer token to accept besides those of `intermodel tokens`. Set it as INTERMODEL_TOKEN, not in a file."""
     key_variables: tuple[Annotated[str, Field(min_length=1)], ...] = ("*_API_KEY",)
     """Variables from which deployments that are declared while the node runs may take a key; `*`: anything."""
@@ -553,9 +296,11 @@ class Settings(Table):
     """Least severity that is logged. Prompts, answers and tokens are never logged."""
     log_format: Literal["text", "json"] = "text"
     """One line a record, for people or for machines."""
+    region: str = Field("", max_length=64)
+    """Where this node runs, as you name places (`eu`, `DE`): the region of the models of this machine."""
     limits: Limits = Limits()
     engines: Engines = Engines()
-    redis: Annotated[SecretStr, AfterValidator(_redis_url)] | None = None
+    redis: Annotated[SecretStr, AfterValidator(redis_url_of)] | None = None
     """Redis URL, for rate limits that hold over several processes. None: each process counts by itself."""
     receipts: Receipts = Receipts()
     cache: Cache = Cache()

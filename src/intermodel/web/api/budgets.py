@@ -12,8 +12,7 @@ from intermodel.accounts import Budgets as Ceilings
 from intermodel.accounts import Standing
 from intermodel.core import Conflict, Invalid, NotFound
 from intermodel.governance import Caller
-from intermodel.settings import Budget
-from intermodel.settings.model import NAME
+from intermodel.settings import NAME, Budget
 from intermodel.web.api.deployments import MOST, DeclaredIn
 from intermodel.web.api.forms import Amount, Form, Line, Listing
 from intermodel.web.api.operation import Asked, Made, Operation

@@ -1,33 +1,28 @@
-"""Whether it is known what calls cost: it is not where something answered whose price nobody knows."""
+"""What is not known of a call's cost, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from intermodel.accounts import Spent
-from intermodel.gateway import Directory
 
 
 def cost_known(receipt: Mapping[str, Any]) -> bool:
-    """Whether the amounts of a receipt are all that its call cost.
-
-    What is charged for a call that was cut off was set aside for it, and so had a price.
-    """
-    free = not receipt.get("answered") or receipt.get("cache")
-    return bool(receipt.get("price") or free or receipt.get("outcome") == "lost")
+    """Whether the amounts of a receipt are all that its call cost."""
+    return receipt.get("spent", 0) is not None
 
 
-def unpriced(models: Sequence[Spent], directory: Directory) -> list[str]:
-    """Which of the models that answered have no price now. Sums do not tell what was known when they were called."""
-    return [one.key for one in models if (target := directory.targets.get(one.key)) and target.price_input is None]
+def why_unknown(receipt: Mapping[str, Any]) -> str:
+    """Of which attempts nobody knows what they cost, and why, in words; "" where all of it is known."""
+    if cost_known(receipt):
+        return ""
+    unknown = [attempt for attempt in receipt.get("attempts") or () if attempt.get("cost", 0) is None]
+    return "; ".join(dict.fromkeys(_why(attempt, receipt) for attempt in unknown)) or "it does not say why"
 
 
-def sum_known(by: str, one: Spent, without_price: Collection[str]) -> bool:
-    """Whether a sum is all that its calls cost.
-
-    Only by model it can be said which calls have no price. Of other sums, those that hold money are taken for whole.
-    """
-    if by == "model":
-        return one.key not in without_price
-    return bool(one.cost or not without_price or not (one.input_tokens or one.output_tokens))
+def _why(attempt: Mapping[str, Any], receipt: Mapping[str, Any]) -> str:
+    address, tier = attempt.get("address", ""), attempt.get("tier")
+    if address == receipt.get("answered") and receipt.get("price"):
+        if not receipt.get("usage"):
+            return f"nobody told what {address} used"
+        return f"the price of {address} does not say what all of this costs"
+    return f"no price is known of {address} at '{tier}'" if tier else f"no price is known of {address}"

@@ -58,6 +58,8 @@ class Standing(Form):
     samples: int | None
     quality: float | None
     """Mean of the ratings of its answers, from 0 to 1."""
+    ratings: int | None
+    """How many those are."""
 
     @classmethod
     def of(cls, measured: Measured, caller: Caller) -> Standing:

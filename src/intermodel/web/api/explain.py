@@ -9,8 +9,7 @@ from pydantic import Field
 
 from intermodel.core import Call, Capability, Kind
 from intermodel.gateway import Gateway, choose
-from intermodel.settings import Limits
-from intermodel.settings.model import Ability
+from intermodel.settings import Ability, Limits
 from intermodel.web import openai_requests
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import Asked, Operation
@@ -57,7 +56,8 @@ class Explain:
         return [Operation("POST", "/explain", self.post, Explanation, takes=ExplainForm, misses=True)]
 
     async def post(self, asked: Asked) -> Explanation:
-        """Tell who would answer a call, and why. Nobody is called; the order `weighted` draws anew each time."""
+        """Tell who would answer a call, and why. Nobody is called; what is drawn (`weighted`, the share of calls that
+        explore) is drawn anew each time."""
         form: ExplainForm = asked.body
         call = self._call(form, asked.request_id)
         directory = await self._gateway.catalog.directory(call.model)

@@ -6,7 +6,6 @@ import time
 from typing import Any, Literal
 
 from intermodel.gateway import Gateway
-from intermodel.web.api.costs import sum_known, unpriced
 from intermodel.web.api.forms import Amount, Form, Listing, Moment, NoQuery
 from intermodel.web.api.operation import Asked, Operation
 from intermodel.web.api.receipts import filter_of
@@ -29,10 +28,10 @@ class Spending(Form):
     calls: int
     input_tokens: int
     output_tokens: int
-    cost: Amount
-    cost_known: bool
-    """False where it is without the calls of a deployment whose price nobody knows. Told of sums by model, and of
-    others that came to nothing."""
+    cost: Amount | None
+    """What is known of it; null where that is nothing."""
+    unknown_calls: int
+    """Calls of which not all is known that they cost: `cost` is without that."""
 
 
 class PerformanceQuery(Form):
@@ -48,7 +47,8 @@ class Performance(Form):
     address: str
     attempts: int
     failed: dict[str, int]
-    """Attempts that were not answered, by outcome."""
+    """Attempts that were not answered, by outcome. Of them `refused` are no fault of the deployment: the request was
+    wrong, or this node ended or did not begin them (a budget, a guard, a limit)."""
     seconds: float | None
     """Mean, of all attempts that were answered."""
     first_token_s: float | None
@@ -108,8 +108,6 @@ class Figures:
         since = wanted.since.timestamp() if wanted.since else time.time() - 30 * _DAY_S
         whose = filter_of(None, asked.caller)
         found = await self._receipts.spending(wanted.by, since, whose)
-        models = found if wanted.by == "model" else await self._receipts.spending("model", since, whose)
-        without_price = unpriced(models, await self._gateway.catalog.directory())
         return Listing(
             data=[
                 Spending(
@@ -117,8 +115,8 @@ class Figures:
                     calls=one.calls,
                     input_tokens=one.input_tokens,
                     output_tokens=one.output_tokens,
-                    cost=Amount.of(one.cost),
-                    cost_known=sum_known(wanted.by, one, without_price),
+                    cost=Amount.of(one.cost) if one.known else None,
+                    unknown_calls=one.unknown,
                 )
                 for one in found
             ]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from intermodel import __version__
-from intermodel.settings.model import NAME
+from intermodel.settings import NAME
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import PREFIX, Operation
 from intermodel.web.api.receipts import TOKEN

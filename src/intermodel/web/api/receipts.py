@@ -11,7 +11,7 @@ from intermodel.accounts import Filter
 from intermodel.core import Conflict, NotFound
 from intermodel.gateway import Gateway
 from intermodel.governance import Caller
-from intermodel.web.api.costs import cost_known
+from intermodel.web.api.costs import cost_known, why_unknown
 from intermodel.web.api.forms import Form, Line, Moment, dollars
 from intermodel.web.api.operation import Asked, Operation, Raw
 
@@ -59,15 +59,21 @@ class ReceiptState(BaseModel):
     usage: dict[str, Any] | None = None
     price: dict[str, Any] = {}
     reserved: int = 0
-    spent: int = 0
-    wasted: int = 0
+    spent: int | None = 0
+    """Null: nobody knows all of it. `cost` of an attempt is null where nobody knows that."""
+    spent_at_least: int | None = None
+    """Where that is so: what is known of it."""
+    wasted: int | None = 0
+    """Of it, for attempts that gave the caller nothing; null: nobody knows."""
     budgets: list[dict[str, Any]] = []
     quality: float | None = None
     """How good its answer was found, from 0 to 1; null where nobody said."""
     cost_known: bool
-    """False where no price is known of what answered: the amounts are then without what that cost."""
-    dollars: dict[str, str]
-    """`reserved`, `spent` and `wasted`. Attempts and budgets have one of their own."""
+    """Whether `spent` is known."""
+    cost_unknown: str | None
+    """Why it is not, in words; null where it is."""
+    dollars: dict[str, str | None]
+    """`reserved`, `spent`, `spent_at_least` and `wasted`. Attempts and budgets have one of their own."""
 
 
 class ReceiptPage(Form):
@@ -173,8 +179,18 @@ def told(receipt: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """The receipt, with its amounts in dollars besides, and whether they are all; which server it was, to admins."""
     if not caller.admin:
         receipt = {name: value for name, value in receipt.items() if name != "upstream"}
-    money = {key: dollars(receipt.get(key) or 0) for key in ("reserved", "spent", "wasted")}
-    attempts = [attempt | {"dollars": dollars(attempt.get("cost") or 0)} for attempt in receipt.get("attempts") or ()]
-    budgets = [charge | {"dollars": dollars(charge["nano"])} for charge in receipt.get("budgets") or ()]
-    more = {"cost_known": cost_known(receipt), "dollars": money, "attempts": attempts, "budgets": budgets}
+    known = cost_known(receipt)
+    amounts = ("reserved", "spent", "wasted") if known else ("reserved", "spent", "spent_at_least", "wasted")
+    attempts = [attempt | {"dollars": _dollars(attempt.get("cost", 0))} for attempt in receipt.get("attempts") or ()]
+    more = {
+        "cost_known": known,
+        "cost_unknown": why_unknown(receipt) or None,
+        "dollars": {key: _dollars(receipt.get(key, 0)) for key in amounts},
+        "attempts": attempts,
+        "budgets": [charge | {"dollars": dollars(charge["nano"])} for charge in receipt.get("budgets") or ()],
+    }
     return receipt | more
+
+
+def _dollars(nano: int | None) -> str | None:
+    return None if nano is None else dollars(nano)

@@ -16,6 +16,7 @@ from intermodel.records.store import Records as Known
 from intermodel.settings import Settings
 from intermodel.web.api.budgets import Budgets
 from intermodel.web.api.deployments import Deployments
+from intermodel.web.api.entered import EnteredOperations
 from intermodel.web.api.explain import Explain
 from intermodel.web.api.figures import Figures
 from intermodel.web.api.ledger import Statements
@@ -66,6 +67,7 @@ def operations(
         Receipts(gateway),
         Figures(gateway),
         Records(records),
+        EnteredOperations(records),
         Statements(ledger),
         Tokens(tokens),
         Writer(runs, gateway, settings),

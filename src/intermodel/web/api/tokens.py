@@ -11,7 +11,7 @@ from intermodel.core import Conflict, NotFound
 from intermodel.governance import Token
 from intermodel.governance import Tokens as Kept
 from intermodel.governance.tokens import ENVIRONMENT_ID
-from intermodel.settings.model import WHOLE
+from intermodel.settings import WHOLE
 from intermodel.web.api.forms import Form, Line, Listing
 from intermodel.web.api.operation import Asked, Made, Operation
 

@@ -16,7 +16,7 @@ from intermodel.accounts import Filter
 from intermodel.core import Invalid, NotFound
 from intermodel.gateway import Gateway
 from intermodel.governance import Caller, Tokens
-from intermodel.web.api.costs import cost_known
+from intermodel.web.api.costs import cost_known, why_unknown
 from intermodel.web.pages.periods import HOURS, chosen
 from intermodel.web.pages.render import page
 from intermodel.web.pages.timeline import timeline_of
@@ -35,7 +35,7 @@ _RECEIPT: Mapping[str, Any] = {
 """What templates may rely on: a receipt need not have it, above all that of a call that a crash cut off."""
 _ATTEMPT: Mapping[str, Any] = {
     "address": "", "key": 0, "started_ms": 0, "seconds": 0, "first_token_s": None, "outcome": "", "code": None,
-    "status": None, "cost": 0, "hedge": False, "resumed": False,
+    "status": None, "cost": 0, "hedge": False, "resumed": False, "tier": "",
 }  # fmt: skip
 _ID = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
 _TEXT = 200
@@ -133,11 +133,15 @@ class Calls:
 
 
 def whole(receipt: Mapping[str, Any]) -> dict[str, Any]:
-    """The receipt, with all that templates ask it for."""
+    """The receipt, with all that templates ask it for.
+
+    `unknown` says why not all is known that it cost, "" where it is; `spent` is then what is known of it.
+    """
     attempts = [{**_ATTEMPT, **one} for one in receipt.get("attempts") or ()]
     usage = receipt.get("usage")
     counted = {"input": 0, "output": 0, "estimated": False, **usage} if usage else None
-    return {**_RECEIPT, **receipt, "attempts": attempts, "usage": counted, "cost_known": cost_known(receipt)}
+    told = {**_RECEIPT, **receipt, "attempts": attempts, "usage": counted, "unknown": why_unknown(receipt)}
+    return told if cost_known(receipt) else told | {"spent": receipt.get("spent_at_least", 0)}
 
 
 def _may_see(caller: Caller, call: Mapping[str, Any]) -> bool:

@@ -50,6 +50,11 @@ class Doing:
             return None
         return sum(self.did.failed.get(outcome, 0) for outcome in _OWN_FAULT) / self.did.attempts
 
+    @property
+    def refused(self) -> int:
+        """How many of its attempts were refused, as wrong or by this node: no fault of the deployment."""
+        return self.did.failed.get("refused", 0) if self.did is not None else 0
+
 
 @dataclass(frozen=True, slots=True)
 class SetUp:

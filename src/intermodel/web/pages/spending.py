@@ -18,7 +18,6 @@ from intermodel.accounts.receipts import By
 from intermodel.core import Invalid
 from intermodel.gateway import Gateway
 from intermodel.governance import Caller, Tokens
-from intermodel.web.api.costs import sum_known, unpriced
 from intermodel.web.pages.periods import DAYS, chosen
 from intermodel.web.pages.plots import by_day
 from intermodel.web.pages.render import HEADERS, page
@@ -33,15 +32,11 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one model, token, user, organisation or day came to; `part` is its share of the dearest one, in percent.
-
-    `known`: whether that is all it cost.
-    """
+    """What one model, token, user, organisation or day came to; `part` is its share of the dearest one, in percent."""
 
     name: str
     spent: Spent
     part: float
-    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,6 @@ class Group:
 class Spending:
     def __init__(self, gateway: Gateway, tokens: Tokens) -> None:
         self._receipts = gateway.accounts.receipts
-        self._catalog = gateway.catalog
         self._tokens = tokens
 
     async def show(self, request: Request, caller: Caller) -> Response:
@@ -66,7 +60,6 @@ class Spending:
         names = await self._names()
         shown_by = tuple(_TITLES) if caller.admin else ("model",)
         found = {by: await self._receipts.spending(by, since, whose) for by in _by(shown_by)}
-        without_price = unpriced(found["model"], await self._catalog.directory())
         return page(
             request.scope,
             "spending.html",
@@ -75,10 +68,10 @@ class Spending:
             period=period,
             since=machine(since),
             total=_total(days),
-            unpriced=without_price,
-            days=list(reversed(_rows("day", days, names, without_price))),
+            unknown=[_name("model", one.key, names) for one in found["model"] if one.unknown],
+            days=list(reversed(_rows("day", days, names))),
             plot_of_days=by_day(days, period, now),
-            groups=[Group(by, _TITLES[by], _rows(by, rows, names, without_price)) for by, rows in found.items()],
+            groups=[Group(by, _TITLES[by], _rows(by, rows, names)) for by, rows in found.items()],
         )
 
     async def csv(self, request: Request, caller: Caller) -> Response:
@@ -90,10 +83,8 @@ class Spending:
         (counted,) = _by((by,))
         since, whose = period.since(time.time()), _whose(caller)
         found = await self._receipts.spending(counted, since, whose)
-        models = found if counted == "model" else await self._receipts.spending("model", since, whose)
-        without_price = unpriced(models, await self._catalog.directory())
         headers = {"Content-Disposition": f'attachment; filename="spending-by-{by}-{period.name}.csv"'}
-        text = _csv(by, found, await self._names(), without_price)
+        text = _csv(by, found, await self._names())
         return Response(text, media_type="text/csv", headers={**HEADERS, **headers})
 
     async def _names(self) -> dict[str, str]:
@@ -108,13 +99,10 @@ def _by(names: Sequence[str]) -> list[By]:
     return [by for by in get_args(By) if by in names]
 
 
-def _rows(by: str, found: Sequence[Spent], tokens: Mapping[str, str], without_price: Sequence[str]) -> Sequence[Row]:
+def _rows(by: str, found: Sequence[Spent], tokens: Mapping[str, str]) -> Sequence[Row]:
     dearest = max((one.cost for one in found), default=0)
     busiest = max((one.calls for one in found), default=1)
-    return [
-        Row(_name(by, one.key, tokens), one, _part(one, dearest, busiest), sum_known(by, one, without_price))
-        for one in found
-    ]
+    return [Row(_name(by, one.key, tokens), one, _part(one, dearest, busiest)) for one in found]
 
 
 def _part(one: Spent, dearest: int, busiest: int) -> float:
@@ -128,19 +116,19 @@ def _name(by: str, key: str, tokens: Mapping[str, str]) -> str:
 
 def _total(found: Sequence[Spent]) -> Spent:
     sums = (sum(s.calls for s in found), sum(s.input_tokens for s in found), sum(s.output_tokens for s in found))
-    return Spent("", *sums, sum(s.cost for s in found))
+    return Spent("", *sums, sum(s.cost for s in found), sum(s.unknown for s in found))
 
 
-def _csv(by: str, found: Sequence[Spent], tokens: Mapping[str, str], without_price: Sequence[str]) -> str:
-    """The dollars are empty where nothing of what was spent is known."""
+def _csv(by: str, found: Sequence[Spent], tokens: Mapping[str, str]) -> str:
+    """The dollars are empty where nothing of what was spent is known, and without what `unknown_calls` cost."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     named = ["name"] if by == "token" else []
-    writer.writerow([by, *named, "calls", "input_tokens", "output_tokens", "dollars"])
+    writer.writerow([by, *named, "calls", "input_tokens", "output_tokens", "dollars", "unknown_calls"])
     for one in found:
         name = [_plain(tokens.get(one.key, ""))] if named else []
-        dollars = shown(one.cost) if one.cost or sum_known(by, one, without_price) else ""
-        writer.writerow([_plain(one.key), *name, one.calls, one.input_tokens, one.output_tokens, dollars])
+        dollars = shown(one.cost) if one.known else ""
+        writer.writerow([_plain(one.key), *name, one.calls, one.input_tokens, one.output_tokens, dollars, one.unknown])
     return text.getvalue()
 
 

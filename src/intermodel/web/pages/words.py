@@ -9,6 +9,7 @@ from typing import Any
 from intermodel.accounts.budgets import shown
 
 UNKNOWN = "\N{EN DASH}"
+_LAST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 
 def money(nano: int) -> str:
@@ -53,18 +54,23 @@ def share(ratio: float) -> str:
 
 def moment(at: float) -> str:
     """Unix seconds, to the second, in UTC: `20 Nov 2026, 11:08:03`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%d %b %Y, %H:%M:%S")
+    return _utc(at).strftime("%d %b %Y, %H:%M:%S")
 
 
 def machine(at: float) -> str:
     """The same for programs: `2026-11-20T11:08:03Z`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _utc(at).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def clock(at: float, now: float) -> str:
     """When that was, as short as it can be said: `11:08:03` today, `19 Nov, 11:08` before (UTC)."""
-    when, today = datetime.fromtimestamp(at, UTC), datetime.fromtimestamp(now, UTC)
+    when, today = _utc(at), _utc(now)
     return when.strftime("%H:%M:%S" if when.date() == today.date() else "%-d %b, %H:%M")
+
+
+def _utc(at: float) -> datetime:
+    """Somebody else's last microsecond of the year 9999 is a second later as a float, and no moment any more."""
+    return datetime.fromtimestamp(min(at, _LAST), UTC)
 
 
 def until(length: float) -> str:
