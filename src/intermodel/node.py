@@ -36,7 +36,7 @@ from intermodel.web.app import Guard
 from intermodel.web.auth import Auth
 from intermodel.web.told import Tell, to_logging
 from intermodel.writer.door import budget_name, token_name
-from intermodel.writer.runs import Runs
+from intermodel.writer.runs import FOLDER, Runs
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ async def build(
         ledger = await stack.enter_async_context(
             open_ledger(folder.path, database, settings.ledger, passphrase=ledger_passphrase(settings.ledger, environ))
         )
+        peers = _following(stack, settings, folder, ledger, _asking(http))
         witness = await _witnessing(stack, settings, folder, ledger, _asking(http), environ)
         accounts = await stack.enter_async_context(
             open_accounts(settings, database, folder.journal, ledger=ledger, cpu_seconds=engines.cpu_seconds)
@@ -125,16 +126,21 @@ async def build(
         redis_url = settings.redis.get_secret_value() if settings.redis else None
         rate_limits = RateLimits(settings.rate_limits, redis_url)
         stack.push_async_callback(rate_limits.close)
+        signers = Trusted.of(settings.records.trusted_signers)
         records = Records(
             ledger,
             library,
             blobs,
             Catalogue(database),
             lambda name: name in registry.declared.deployments,
-            trusted=Trusted.of(settings.records.trusted_signers),
+            trusted=signers,
         )
         stack.push_async_callback(records.close)
-        catalog = Catalog(library, engines, registry, accounts.prices, accounts.power.joules, KnownOfRecords(records))
+        if peers is not None:
+            _learn(signers, peers, records)
+        known = KnownOfRecords(records)
+        power = accounts.power.joules
+        catalog = Catalog(library, engines, registry, accounts.prices, power, known, region=settings.region)
         stack.push_async_callback(catalog.close)
         gateway = Gateway(
             catalog,
@@ -153,7 +159,7 @@ async def build(
         _begin(stack, records.sign_all(), "sign what is read of models", patience_s=2)
         auth = Auth(tokens, folder.secret())
         forget = functools.partial(_forget_run, tokens, accounts.budgets)
-        runs = Runs(folder.path / "writer", [*WRITE, "--data", str(folder.path)], settings.writer.at_once, forget)
+        runs = Runs(folder.path / FOLDER, [*WRITE, "--data", str(folder.path)], settings.writer.at_once, forget)
         stack.push_async_callback(runs.close)
         app = build_app(
             Services(settings, gateway, engines, database, auth, tokens, records, ledger, witness, runs, tell)
@@ -189,22 +195,41 @@ async def _witnessing(
     stack: contextlib.AsyncExitStack, settings: Settings, folder: DataFolder, ledger: Ledger, ask: Ask,
     environ: Mapping[str, str] | None,
 ) -> Witness | None:  # fmt: skip
-    """Have this ledger cosigned, and follow others, as long as the node is open; the witness that this node is."""
+    """Have this ledger cosigned, as long as the node is open; the witness that this node is."""
     options = settings.ledger
     if options.witnesses:
         asked = [Cosigner(_key(one.key, COSIGNATURE), one.url, one.private) for one in options.witnesses]
         cosigners = await asyncio.to_thread(Cosigners, ledger, asked, ask, folder.path, options.witness_s)
         _begin(stack, cosigners.run(), "ask witnesses")
-    if options.watch:
-        followed = [Peer(tuple(_key(key, ED25519) for key in one.keys), one.url, one.private) for one in options.watch]
-        peers = Peers(ledger, followed, ask, folder.path, options.watch_s)
-        _begin(stack, peers.run(), "follow other ledgers")
     if not options.witness_for:
         return None
     ledgers = [_key(one, ED25519) for one in options.witness_for]
     witness = await asyncio.to_thread(open_witness, folder.path, ledgers, ledger_passphrase(options, environ))
     _begin(stack, witness.watch.state_all(ledger), "state forks that were met")
     return witness
+
+
+def _following(
+    stack: contextlib.AsyncExitStack, settings: Settings, folder: DataFolder, ledger: Ledger, ask: Ask
+) -> Peers | None:
+    """Follow other ledgers, as long as the node is open."""
+    options = settings.ledger
+    if not options.watch:
+        return None
+    followed = [Peer(tuple(_key(key, ED25519) for key in one.keys), one.url, one.private) for one in options.watch]
+    peers = Peers(ledger, followed, ask, folder.path, options.watch_s)
+    _begin(stack, peers.run(), "follow other ledgers")
+    return peers
+
+
+def _learn(signers: Trusted, peers: Peers, records: Records) -> None:
+    """Whose word counts goes by the keys that their ledgers have now, where those are followed."""
+
+    def learn() -> None:
+        records.trust(signers.after(one.ring for one in peers.histories.known.values()))
+
+    learn()
+    peers.listeners.append(learn)
 
 
 def _key(text: str, kind: int) -> Verifier:

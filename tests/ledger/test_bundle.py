@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from intermodel.core import Invalid
 from intermodel.ledger import Ledger, PublicKey, Verifier, dsse, keyring, merkle, verify
 from intermodel.ledger import statement as statements
-from intermodel.ledger.bundle import Bundle, Proven
+from intermodel.ledger.bundle import Bundle, Proven, verify_parsed
 from intermodel.ledger.keys import LocalSigner
 from intermodel.ledger.note import COSIGNATURE, Checkpoint, Note, cosigned, signed
 from tests.ledger.conftest import said
@@ -35,6 +35,19 @@ async def bundle(ledger: Ledger) -> bytes:
     whole = Bundle.parse(await ledger.bundle([2, sealed.index], earlier=[earlier]))
     receipt = Bundle.parse(await ledger.receipt_bundle(*receipts[3]))
     return bytes(Bundle(whole.note, whole.keys, whole.entries, whole.earlier, receipt.receipts))
+
+
+async def test_what_was_held_against_its_schema_is_not_held_against_it_again(ledger: Ledger, bundle: bytes) -> None:
+    read: list[bytes] = []
+
+    def known(payload: bytes) -> statements.Read:
+        read.append(payload)
+        return statements.read(payload)
+
+    parsed = Bundle.parse(bundle)
+    report = verify_parsed(parsed, [ledger.verifier], [VERIFIER], read=known)
+    assert report == verify(bundle, [ledger.verifier], [VERIFIER])
+    assert len(read) == len(parsed.entries), "each once, and the ledger's own keys are read anew"
 
 
 def good(bundle: bytes, key: PublicKey) -> bool:

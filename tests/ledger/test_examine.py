@@ -45,7 +45,7 @@ async def test_nothing_is_found_where_nothing_was_changed(data: Path, database: 
 async def test_a_changed_byte_is_found_and_located(data: Path) -> None:
     files = sorted(path for path in (data / "ledger").rglob("*") if path.is_file() and path.stat().st_size)
     assert {path.relative_to(data / "ledger").as_posix() for path in files} == {
-        "checkpoint", "key-entries", "tile/0/000", "tile/0/001.p/25", "tile/0/001.p/44", "tile/1/000.p/1",
+        "checkpoint", "key-entries", "keys", "tile/0/000", "tile/0/001.p/25", "tile/0/001.p/44", "tile/1/000.p/1",
         "tile/entries/000", "tile/entries/001.p/25", "tile/entries/001.p/44",
     }  # fmt: skip
     rng = random.Random(1)

@@ -35,6 +35,29 @@ async def test_entries(database: Database) -> None:
     assert await index.about(digest(1)) == []
 
 
+async def test_the_newest_that_are_like_that(database: Database) -> None:
+    index, other = Index(database, "a"), Index(database, "b")
+    day = 86_400 * 10**6
+    await other.put([Row(entry, day, "z" * 64, "a:other", (digest(1),)) for entry in range(20)])
+    await index.put([
+        Row(entry, (entry // 2) * day, "kl"[entry % 2] * 64, f"t:{entry % 3}", (digest(entry % 4), digest(9)))
+        for entry in range(12)
+    ])  # fmt: skip
+    assert await index.newest(12, 3) == [11, 10, 9]
+    assert await index.newest(9, 3, low=7) == [8, 7]
+    assert await index.newest(12, 9, predicate_type="t:1") == [10, 7, 4, 1]
+    assert await index.newest(12, 9, signer="l" * 64, low=6) == [11, 9, 7]
+    assert await index.newest(12, 9, digest=digest(3)) == [11, 7, 3]
+    assert await index.newest(11, 1, digest=digest(3)) == [7]
+    assert await index.newest(12, 9, digest=digest(9), predicate_type="t:1", signer="k" * 64) == [10, 4]
+    assert await index.newest(12, 9, predicate_type="a:other") == []
+    assert await index.types(9) == ["t:0", "t:1", "t:2"]
+    assert await index.types(2) == ["t:0", "t:1"]
+    assert await Index(database, "c").types(2) == []
+    assert await index.by_day(7) == {3: 1, 4: 2, 5: 2}
+    assert await index.by_day(0) == {1: 2, 2: 2, 3: 2, 4: 2, 5: 2}, "0 is no time"
+
+
 async def test_groups_of_receipts(database: Database) -> None:
     index = Index(database, "a")
     assert await index.last_sealed() == ""
@@ -43,6 +66,8 @@ async def test_groups_of_receipts(database: Database) -> None:
     await index.seal(one)
     await index.seal(two)
     assert await index.groups() == [one, two]
+    assert (await index.group(3), await index.group(5)) == (one, None)
+    assert await Index(database, "b").group(3) is None
     assert await index.sealed("a" * 26) == (one, 1)
     assert await index.sealed("ab") == (two, 0)
     assert await index.last_sealed() == "c" * 26

@@ -18,6 +18,7 @@ import pytest
 from intermodel.ledger import Entry, Ledger, Verifier, open_ledger
 from intermodel.ledger.witness import FOLDER, open_witness, request
 from intermodel.settings import Ledger as Options
+from intermodel.settings import Records
 from intermodel.storage import Database, DataFolder
 from tests.ledger.conftest import said
 from tests.ledger.test_cli import call
@@ -206,6 +207,7 @@ def test_what_is_published_and_what_is_not(tmp_path: Path) -> None:
         httpx2.Client(base_url=f"{node.url}/ledger/") as client,
     ):
         assert client.get("checkpoint").content == (a / "ledger/checkpoint").read_bytes()
+        assert client.get("keys").content == (a / "ledger/keys").read_bytes()
         for path in ("tile/0/000", "tile/entries/000", "tile/0/001.p/45", "tile/1/000.p/1"):
             assert client.get(path).content == (a / "ledger" / path).read_bytes()
         for path in (
@@ -219,3 +221,41 @@ def test_what_is_published_and_what_is_not(tmp_path: Path) -> None:
             f"tile/0/{'x000/' * 1000}000",
         ):
             assert client.get(path).status_code == 404, path
+
+
+def test_a_node_learns_that_a_signer_whom_it_follows_has_another_key(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    key = begun(a, 1)
+    with running(settings_for(a, ledger=Options(publish=True))) as node:
+        told = {"what": {"parameters": 7}}
+        followed = Options(watch=[{"keys": f"{key}", "url": f"{node.url}/ledger"}], watch_s=0.2)
+        trusting = settings_for(b, ledger=followed, records=Records(trusted_signers=(f"{key}",)))
+        text = config(tmp_path, "b", f'[[ledger.watch]]\nkeys = "{key}"\nurl = "{node.url}/ledger"\n')
+        with running(trusting) as other:
+            asyncio.run_coroutine_threadsafe(ledger_of(node).rotate(), node.loop).result(10)
+            api(node, "PUT", "/records/thing", told)
+            bundle = api(node, "GET", "/records/thing/bundle").content
+            until(lambda: len(other.node.records.trusted.verifiers) == 2)
+            taken = httpx2.post(f"{other.url}/api/v1/records", content=bundle, headers=other.headers, timeout=30)
+            assert (taken.status_code, taken.json()["left_out"]) == (200, [])
+            (one,) = api(other, "GET", "/records/thing").json()["statements"]
+            assert (one["counts"], one["signed_by"], one["key_learned"]) == (True, key.name, True)
+            with httpx2.Client(base_url=other.url, headers={"Accept": "text/html"}, timeout=30) as client:
+                client.post("/signin", data={"token": other.token})
+                assert "this node learned that by itself" in client.get("/records/thing").text
+            shown = call("ledger", "status", "--data", b, "--config", text)
+            assert "went over to another key, as its entry 2 says" in shown.output
+            (old, new) = status(b, text)["followed"][key.name]["keys"]
+            assert (old["named"], new["named"], new["from"]) == (True, False, 3)
+            revoke = ledger_of(node).revoke(old["id"], 0)
+            asyncio.run_coroutine_threadsafe(revoke, node.loop).result(10)
+            until(lambda: other.node.records.trusted.revoked)
+            assert "took back what its key" in call("ledger", "status", "--data", b, "--config", text).output
+        with running(trusting) as other:
+            assert other.node.records.trusted.revoked, "it is known from the start on"
+
+
+def api(node: Running, method: str, path: str, document: Any = None) -> httpx2.Response:
+    answer = httpx2.request(method, f"{node.url}/api/v1{path}", json=document, headers=node.headers, timeout=30)
+    assert answer.status_code == 200, answer.text
+    return answer

@@ -14,9 +14,10 @@ from intermodel.core import Invalid
 from intermodel.core.statements import Statement, Subject
 from intermodel.engines import Library
 from intermodel.ledger import Ledger, Verifier, dsse, open_ledger, statement, uri
+from intermodel.ledger.keyring import Keyring, Period
 from intermodel.ledger.keys import LocalSigner
 from intermodel.ledger.note import COSIGNATURE
-from intermodel.records.catalogue import Catalogue
+from intermodel.records.catalogue import Catalogue, Query
 from intermodel.records.facts import Fact
 from intermodel.records.predicates import CARD, DISCLOSURE, LINEAGE, WHAT
 from intermodel.records.record import Record, identity
@@ -46,9 +47,11 @@ def records(ledger: tuple[Ledger, Database], tmp_path: Path, *keys: str) -> Reco
     return Records(opened, Library(database, blobs), blobs, Catalogue(database), trusted=Trusted.of(keys))
 
 
-async def sign(ledger: Ledger, by: LocalSigner, kind: str, predicate: dict[str, Any], name: str = "thing") -> int:
+async def sign(
+    ledger: Ledger, by: LocalSigner, kind: str, predicate: dict[str, Any], name: str = "thing", at: float = 1.0
+) -> int:
     """Take a statement into the ledger that somebody else signed."""
-    payload = statement.dumped(Statement((Subject(name, identity(name)),), kind, predicate), 1.0)
+    payload = statement.dumped(Statement((Subject(name, identity(name)),), kind, predicate), at)
     return (await ledger.record_envelope(dsse.seal(payload, [by]), [by.public])).index
 
 
@@ -157,7 +160,7 @@ async def test_the_same_is_recorded_though_a_trusted_signer_said_it(
     record = await node.put("thing", Told.of({"what": {"parameters": 8}}))
     assert [one.own for one in record.statements] == [True, False]
     assert all(one.counts for one in record.statements)
-    await sign(ledger[0], HUB, WHAT, {"facts": {"parameters": 9}})
+    await sign(ledger[0], HUB, WHAT, {"facts": {"parameters": 9}}, at=2.0)
     counts = [(one.by, one.counts) for one in (await node.of("thing")).statements]
     assert counts == [("hub.example", True), ("", True), ("hub.example", False)], "each supersedes itself alone"
 
@@ -190,3 +193,68 @@ def test_settings_take_keys_alone() -> None:
     assert Settings(records={"trusted_signers": KEYS}).records.trusted_signers == KEYS
     with pytest.raises(ValueError, match=r"records\.trusted_signers\.0"):
         Settings(records={"trusted_signers": ["hub.example"]})
+
+
+def ring(*keys: LocalSigner, revoked: int | None = None) -> Keyring:
+    """A ledger that went over from one of these keys to the next; of the first, what it signed from there on was taken
+    back."""
+    periods = [
+        Period(one.public, number, number if one is not keys[-1] else None, None if number else revoked)
+        for number, one in enumerate(keys)
+    ]
+    return Keyring("intermodel/x", tuple(periods))
+
+
+def test_later_keys_of_a_signers_ledger_are_that_signers_and_revoked_ones_nobodys() -> None:
+    first, second, third = (LocalSigner.make() for _ in range(3))
+    named = Trusted.of([str(Verifier("hub.example", second.public)), KEYS[1]])
+    hub = [Verifier("hub.example", one.public) for one in (first, second, third)]
+    assert named.after([]) == named
+    assert named.after([ring(LAB, STRANGER)]).verifiers == (hub[1], Verifier.parse(KEYS[1]),
+                                                           Verifier("lab.example", STRANGER.public))  # fmt: skip
+    found = named.after([ring(first, second, third)])
+    assert found.verifiers == (hub[1], hub[2], Verifier.parse(KEYS[1])), "an earlier key was not named"
+    assert found.names == named.names
+    gone = named.after([ring(second, third, revoked=0)])
+    assert (gone.verifiers, gone.revoked) == ((hub[2], Verifier.parse(KEYS[1])), (hub[1],))
+
+
+async def test_what_is_learned_of_a_signers_keys_counts_at_once(
+    ledger: tuple[Ledger, Database], tmp_path: Path
+) -> None:
+    new = LocalSigner.make()
+    node = records(ledger, tmp_path, *KEYS)
+    await sign(ledger[0], HUB, WHAT, {"facts": {"parameters": 7}})
+    await sign(ledger[0], new, WHAT, {"facts": {"context_length": 5}}, at=2.0)
+    record = await node.of("thing")
+    assert (record.what.parameters is None, record.what.context_length) == (False, None)
+    named = node.trusted
+    node.trust(named.after([ring(HUB, new)]))
+    record = await node.of("thing")
+    assert record.what.context_length is not None
+    assert [(one.by, one.state, one.learned) for one in record.statements] == [
+        ("hub.example", "", True),
+        ("hub.example", "superseded", False),
+    ]
+    node.trust(named.after([ring(HUB, new, revoked=0)]))
+    record = await node.of("thing")
+    assert record.what.parameters is None
+    assert record.what.context_length is not None
+    (gone,) = [one for one in record.statements if one.problem]
+    assert (gone.counts, gone.problem) == (False, "hub.example revoked the key that signed it.")
+    assert any("hub.example revoked the key" in problem for problem in record.problems)
+    node.trust(named)
+    assert (await node.of("thing")).what.parameters is not None
+    await node.close()
+
+
+async def test_the_catalogue_follows_what_is_learned(ledger: tuple[Ledger, Database], tmp_path: Path) -> None:
+    new = LocalSigner.make()
+    node = records(ledger, tmp_path, *KEYS)
+    await sign(ledger[0], new, WHAT, {"facts": {"kind": "service"}})
+    await node._listing.follow()
+    assert [hit.kind for hit in (await node.search(Query("thing"))).hits] == [""]
+    node.trust(node.trusted.after([ring(HUB, new)]))
+    await node._listing.follow()
+    assert [hit.kind for hit in (await node.search(Query("thing"))).hits] == ["service"]
+    await node.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from datetime import date
@@ -10,9 +11,11 @@ import pytest
 
 from intermodel.core import Invalid
 from intermodel.records.facts import Kind
-from intermodel.records.licences import LICENCES, Code
+from intermodel.records.licences import LICENCES, Code, Licence
 from intermodel.records.lineage import Edge, Graph, How, Node, Tenure
-from intermodel.records.verdict import COUNTRIES, EU, Certainty, Outcome, Purpose, Verdict, verdict
+from intermodel.records.verdict import COUNTRIES, EU, Certainty, Outcome, Purpose, Verdict, decide, verdict
+from intermodel.records.verdict.walk import Hold
+from intermodel.records.verdict.weigh import Asked, Weight, weigh
 
 ALLOW, DUTIES, REFUSE, UNKNOWN = Outcome.ALLOW, Outcome.DUTIES, Outcome.REFUSE, Outcome.UNKNOWN
 
@@ -518,3 +521,20 @@ def test_parts_that_bundle_each_other_end() -> None:
         edges=(("part", "it", How.BUNDLES), ("it", "part", How.BUNDLES), ("part", "part", How.BUNDLES)),
     )  # fmt: skip
     assert pair(verdict(graph, "it", "redistribute")) == (DUTIES, DUTIES)
+
+
+@pytest.mark.parametrize("on", [None, date(2026, 1, 1)])
+def test_of_many_under_one_licence_it_is_weighed_once(on: date | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So what a lineage of hundreds costs is its walk, whether a day is asked for or not."""
+    weighed: list[str] = []
+
+    def counted(licence: Licence, hold: Hold, asked: Asked) -> Weight:
+        weighed.append(licence.id)
+        return weigh(licence, hold, asked)
+
+    monkeypatch.setattr(decide, "weigh", counted)
+    names = [f"m{number}" for number in range(50)]
+    edges = tuple((above, below, How.FINE_TUNE) for above, below in itertools.pairwise(names))
+    graph = of(*(Node(name, declared="apache-2.0") for name in names), edges=edges)
+    assert pair(verdict(graph, names[-1], "commercial", "", on)) == (DUTIES, DUTIES)
+    assert len(weighed) <= 3, "held, changed, and for the tag"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,18 @@ def test_a_statement_is_signed_and_proven(node: Running) -> None:
     bundle = httpx2.get(f"{node.url}/api/v1/ledger/{index}/bundle", headers=node.headers)
     assert verify(bundle.content, [node.node.ledger.verifier]).good
     assert node.node.ledger.log.size > index
+
+
+def test_the_same_statement_is_signed_once(node: Running) -> None:
+    body = {"subject": SUBJECT | {"digest": "sha256:" + "b" * 64}, "predicate": "article", "said": SAID}
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: sign(node, body), range(4)))
+    assert [one.status_code for one in made] == [201] * 4
+    assert len({one.json()["index"] for one in made}) == 1
+    others = [body | {"said": SAID | {"score": 7}}, body | {"subject": body["subject"] | {"name": "other.md"}}]  # type: ignore[operator]
+    assert len({one.json()["index"] for one in (made[0], *(sign(node, other) for other in others))}) == 3
+    asyncio.run_coroutine_threadsafe(node.node.ledger.rotate(), node.loop).result(10)
+    assert sign(node, body).json()["signer"] != made[0].json()["signer"]
 
 
 @pytest.mark.parametrize(

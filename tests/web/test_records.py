@@ -18,8 +18,7 @@ from intermodel.ledger import Verifier, dsse, statement, verify
 from intermodel.ledger.keys import LocalSigner
 from intermodel.records.predicates import WHAT
 from intermodel.records.record import identity
-from intermodel.settings import Deployment, Engines
-from intermodel.settings.model import Records
+from intermodel.settings import Deployment, Engines, Records
 from tests.support import Running, running, settings_for
 
 HOSTILE = "</pre></script><script>alert(1)</script><img src=x onerror=alert(2)>'\"&amp;{{ 7*7 }}"

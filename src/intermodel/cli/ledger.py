@@ -29,7 +29,7 @@ from intermodel.cli.output import (
 )
 from intermodel.cli.running import check_database
 from intermodel.core import Digest, Invalid
-from intermodel.ledger import Entry, Ledger, open_ledger, reading
+from intermodel.ledger import Entry, Ledger, Verifier, open_ledger, reading
 from intermodel.ledger.keys import CommandSigner
 from intermodel.ledger.note import Checkpoint
 from intermodel.ledger.standing import Outside, outside
@@ -155,7 +155,7 @@ def export(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Write entries and all that proves them into one file, for `intermodel verify`.
+    """Write entries and all that proves them into one file, for `intermodel verify`; what takes one of them back, too.
 
     Examples:
 
@@ -163,10 +163,14 @@ def export(
 
         intermodel ledger export 12 --since checkpoint -o evidence.json
     """
-    earlier = [_read(path) for path in since or ()]
+    earlier, settings = [_read(path) for path in since or ()], read_settings(data, config)
 
     async def work() -> bytes:
-        return await _reading(data, config).bundle(indices, earlier=earlier)
+        folder = DataFolder(settings.data)
+        reading(folder.path)  # where there is no ledger, nothing is made
+        async with _database(settings, folder) as database:
+            ledger = reading(folder.path, database)
+            return await ledger.bundle([*indices, *await ledger.withdrawals(indices)], earlier=earlier)
 
     save_bytes(run(work()), output)
 
@@ -217,7 +221,7 @@ def status(data: Data = None, config: Config = None, as_json: Json = False) -> N
         "verifier": f"{ledger.verifier}",
         "cosigned_size": Checkpoint.parse(cosigned.text).size if cosigned else 0,
         "witnesses": {name: asdict(one) for name, one in found.witnesses.items()},
-        "followed": {name: asdict(one) for name, one in found.followed.items()},
+        "followed": {name: asdict(one) | {"keys": _learned(found, name)} for name, one in found.followed.items()},
         "witness": f"{found.verifier}" if found.verifier else None,
         "witness_for": {one.head.origin: one.head.size for one in found.cosigned},
         "contradictions": [
@@ -237,6 +241,33 @@ def status(data: Data = None, config: Config = None, as_json: Json = False) -> N
         raise typer.Exit(1)
 
 
+def _learned(found: Outside, name: str) -> list[dict[str, Any]]:
+    """The keys of a followed ledger, as it tells them; none where it does not, or was not asked yet."""
+    history = found.histories.get(name)
+    return [
+        {
+            "id": one.key.id,
+            "from": one.first,
+            "to": one.last,
+            "revoked_from": one.revoked_from,
+            "verifier": f"{Verifier(name, one.key)}",
+            "named": Verifier(name, one.key) in found.named,
+        }
+        for one in (history.ring.periods if history else ())
+    ]
+
+
+def _print_keys(name: str, keys: list[dict[str, Any]]) -> None:
+    """What a followed ledger says of its keys that is other than the settings have it."""
+    for one in keys:
+        if one["revoked_from"] is not None:
+            taken = f"took back what its key {one['id'][:16]} signed from entry {one['revoked_from']} on"
+            out.print(f"[yellow]{plain(name)} {taken}.[/]")
+        elif not one["named"] and one["to"] is None:
+            out.print(f"{plain(name)} went over to another key, as its entry {one['from'] - 1} says; it counts here:")
+            out.print(f"  {one['verifier']}", markup=False, soft_wrap=True)
+
+
 def _print_status(document: dict[str, Any], found: Outside) -> None:
     out.print(f"[bold]{plain(document['origin'])}[/]: {document['size']} entries, {document['cosigned_size']} cosigned")
     for title, standings in (
@@ -249,6 +280,8 @@ def _print_status(document: dict[str, Any], found: Outside) -> None:
                 when = _when(one.at) if one.at else "never"
                 table.add_row(cell(name.partition("+")[0]), str(one.size), when, cell(one.trouble))
             out.print(table)
+    for name, told in document["followed"].items():
+        _print_keys(name, told["keys"])
     if found.verifier:
         out.print("This node is a witness. Others need its key:")
         out.print(f"  {found.verifier}", markup=False, soft_wrap=True)
@@ -336,8 +369,11 @@ def reindex(data: Data = None, config: Config = None) -> None:
 
 def _rotated(index: int, verifier: str) -> None:
     out.print(f"A new key signs from entry {index + 1} on. Entry {index} says so, signed by the old key and the new.")
-    out.print("Give this line to the witnesses that you ask, to whoever follows this ledger, and to those who trust it")
-    out.print("as a signer (`records.trusted_signers`), in the place of the line before:")
+    out.print("Who follows this ledger learns that by itself, where its `keys` are published. Give this line to the")
+    out.print(
+        "witnesses that you ask, and to those who trust it as a signer (`records.trusted_signers`) and do not follow"
+    )
+    out.print("it, in the place of the line before:")
     out.print(f"  {verifier}", markup=False, soft_wrap=True)
 
 
@@ -353,6 +389,7 @@ def _document(entry: Entry) -> dict[str, Any]:
         "index": entry.index,
         "at": entry.at,
         "signer": entry.signer,
+        "digest": entry.digest,
         "statement": entry.statement.document() if entry.statement else None,
         "envelope": entry.envelope.decode(errors="replace"),
     }

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -75,6 +76,11 @@ def plain(text: Any, keep: str = "") -> str:
 def cell(text: Any, style: str = "") -> Text:
     """The same where rich would look for markup: in tables and in lines that are put together."""
     return Text(plain(text), style)
+
+
+def on(at: float) -> str:
+    """The day of a time, in words that follow others; nothing where it is not known."""
+    return f" on {datetime.fromtimestamp(at, UTC):%Y-%m-%d}" if at else ""
 
 
 def exit_code(error: IntermodelError) -> int:

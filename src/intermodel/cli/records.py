@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
+from rich.table import Table
 
 from intermodel.cli.node import Url, named, reached
 from intermodel.cli.output import Config, Data, Json, SaveTo, cell, err, out, print_json, read_settings, save
@@ -117,6 +120,107 @@ def sign(address: Address, data: Data = None, config: Config = None, url: Url = 
 
 
 @app.command()
+def withdraw(
+    what: Annotated[
+        str,
+        typer.Argument(help="Number of an entry of the ledger; or an address: all that this node said of it."),
+    ],
+    reason: Annotated[str, typer.Option(help="What is wrong. It stands in the ledger for good.", show_default=False)],
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Take back what this node said. It stays in the ledger, is shown as withdrawn, and nothing is concluded from it.
+
+    What another signer said is set aside by its number: this node stops believing it, and it stays that signer's word.
+    What a withdrawn statement had superseded counts again. A withdrawal cannot be withdrawn: tell the statement anew.
+
+    Examples:
+
+        intermodel records withdraw 12 --reason "of another model"
+
+        intermodel records withdraw acme/thing --reason "the address was mistyped"
+    """
+    by_number = what.isascii() and what.isdecimal()
+    with reached(read_settings(data, config), url) as node:
+        made = node.post(f"{named('ledger' if by_number else 'records', what)}/withdraw", {"reason": reason})
+    if as_json:
+        print_json(made)
+        return
+    aside = set(made["aside"])
+    for words, entries in (
+        ("Withdrawn", [one for one in made["withdrawn"] if one not in aside]),
+        ("Set aside here", made["aside"]),
+        ("These count again, for what superseded them is withdrawn", made["again"]),
+    ):
+        if entries:
+            out.print(cell(f"{words}: {_entries(entries)}."), soft_wrap=True)
+    if made["new"]:
+        out.print(cell(f"In the ledger as {_entries(made['new'])}."), soft_wrap=True)
+    else:
+        out.print("Nothing new: it was withdrawn before.")
+
+
+@app.command()
+def entered(
+    address: Annotated[
+        str | None, typer.Argument(help="Address of a model, data set or service.", show_default=False)
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Instead: all that a user had made, or a token by its id or name.")
+    ] = None,
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """List who had which statement made, as far as that is known. No statement, passport or bundle says it.
+
+    Examples:
+
+        intermodel records entered openai/gpt-4
+
+        intermodel records entered --by jane
+    """
+    if (address is None) == (by is None):
+        raise Invalid("Give an address, or --by with a user or a token.")
+    with reached(read_settings(data, config), url) as node:
+        found = (
+            node.get(f"{named('records', address)}/entered")
+            if address is not None
+            else node.get("/ledger/entered", by=by, limit=1000)
+        )["data"]
+    if as_json:
+        print_json(found)
+        return
+    table = Table("entry", "user", "token", "its name", "when", box=None)
+    for one in found:
+        table.add_row(str(one["entry"]), cell(one["user"]), cell(one["token"]), cell(one["name"]), _when(one["at"]))
+    out.print(table if found else "Nothing is known of who had them made.")
+
+
+@app.command()
+def forget(
+    who: Annotated[str, typer.Argument(help="A user, or a token by its id or name.")],
+    data: Data = None,
+    config: Config = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Erase that somebody had statements made. The statements stay, and are nobody's.
+
+    Example: `intermodel records forget jane`
+    """
+    with reached(read_settings(data, config), url) as node:
+        made = node.ask("DELETE", f"/api/v1/ledger/entered?{urlencode({'by': who})}").body
+    if as_json:
+        print_json(made)
+    else:
+        out.print(f"Erased, of {made['erased']} entries, who had them made.")
+
+
+@app.command()
 def get(address: Address, data: Data = None, config: Config = None, url: Url = None) -> None:
     """Print the whole record as JSON.
 
@@ -142,14 +246,21 @@ def bundle(
         save(node.get(f"{named('records', address)}/bundle"), to)
 
 
+def _when(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _entries(indices: Sequence[int]) -> str:
+    return f"entr{'y' if len(indices) == 1 else 'ies'} {', '.join(map(str, indices))}"
+
+
 def _new(made: Mapping[str, Any]) -> str:
     """What a telling or a signing recorded, beside what was there."""
     new, before = len(made["new"]), len(made["statements"]) - len(made["new"])
     known = f"{before} statement{'' if before == 1 else 's'} before"
     if not new:
         return f"nothing new, {known}"
-    entries = f"entr{'y' if new == 1 else 'ies'} {', '.join(map(str, made['new']))}"
-    return f"{new} new statement{'' if new == 1 else 's'} ({entries}), {known}"
+    return f"{new} new statement{'' if new == 1 else 's'} ({_entries(made['new'])}), {known}"
 
 
 def _documents(text: str, address: str | None) -> dict[str, dict[str, Any]]:

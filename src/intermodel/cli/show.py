@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from intermodel.cli.node import Url, named, reached
-from intermodel.cli.output import Config, Data, Json, cell, out, print_json, read_settings
+from intermodel.cli.output import Config, Data, Json, cell, on, out, print_json, read_settings
 from intermodel.records.picture import WORDS
 from intermodel.records.verdict.words import ANSWERS, PURPOSES, of_allowed, once, owed, sentence
 
@@ -157,22 +157,21 @@ def _who(passport: Mapping[str, Any]) -> None:
         out.print(f"  {mark}", cell(check["what"]), cell(check["how"], "dim"), soft_wrap=True)
     for said in passport["record"]["statements"]:
         kind = said["predicate_type"].removeprefix("urn:intermodel:").removesuffix(":v1")
-        state = (
-            " superseded"
-            if said["superseded"]
-            else " not read"
-            if said["problem"]
-            else " does not count"
-            if said["stranger"]
-            else ""
-        )
+        state = f", {said['state']}" if said["state"] else ""
         out.print(
             Text.assemble(
                 cell(f"  statement {said['index']}: {kind}, {said['whose']}{state}"),
                 cell(f", key {said['signer'][:16]}", "dim"),
+                cell(", to which its ledger went over" if said["key_learned"] else "", "dim"),
             ),
             soft_wrap=True,
         )
+        for by in said["withdrawals"]:
+            what = "set aside here" if by["set_aside"] else "withdrawn"
+            out.print(
+                cell(f"    {what} by {by['by']}{on(by['at'])}: {by['reason']} (entry {by['entry']})", "yellow"),
+                soft_wrap=True,
+            )
     if not passport["record"]["statements"]:
         out.print("  Nothing about it is signed yet.")
 

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from intermodel.cli.output import Json, out, plain, print_json
+from intermodel.cli.output import Json, on, out, plain, print_json
 from intermodel.core import Invalid
 from intermodel.ledger import PublicKey, Verifier
 from intermodel.ledger import verify as check
 from intermodel.ledger.bundle import LARGEST, Check, Report
+from intermodel.ledger.withdrawal import Withdrawn
 
 _MARK = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
 _PEM_BYTES = 10_000
@@ -39,7 +40,8 @@ def verify(
 ) -> None:
     """Check signatures, statements, inclusion, consistency and keys of a bundle, and say what was checked.
 
-    A file beside the bundle that has the name of what was signed must still be what was signed.
+    A file beside the bundle that has the name of what was signed must still be what was signed. A statement that the
+    bundle itself takes back is named, with the reason; its signature holds all the same.
 
     Exit code 0 only if everything holds and a key that you named vouches for it; else 1. Where you got the key is what
     your trust rests on: `intermodel ledger keys` shows it on the node itself.
@@ -65,6 +67,11 @@ def verify(
         for one in report.checks:
             out.print(f"{_MARK[one.holds]} [bold]{one.what}[/]:", end=" ")
             out.print(one.found, markup=False, soft_wrap=True)
+        for entry in report.entries:
+            for by in entry.withdrawn:
+                what = "set aside" if by.aside else "withdrawn"
+                out.print(f"[yellow]![/] [bold]entry {entry.index}: {what}[/]:", end=" ")
+                out.print(_taken_back(by), markup=False, soft_wrap=True)
         out.print(
             "[green]Everything holds.[/]"
             if report.good
@@ -92,6 +99,13 @@ def _beside(report: Report, folder: Path) -> Iterator[Check]:
                 yield Check(what, None, f"{plain(name)} beside it cannot be read: {error.strerror}")
                 continue
             yield Check(what, same, f"{plain(name)} beside it is {'the' if same else 'NOT the'} one that was signed")
+
+
+def _taken_back(by: Withdrawn) -> str:
+    """By whom, when and why, in words."""
+    whose = ", which believes it no more and did not sign it" if by.aside else ""
+    sure = "" if by.sure else ", which you did not name, so nobody vouches for that"
+    return f"by {plain(by.by)}{on(by.at)}{whose}{sure}: {plain(by.reason)} (entry {by.entry})"
 
 
 def _key(text: str) -> PublicKey | Verifier:

@@ -5,21 +5,25 @@ Does not know: what statements mean, whom to trust, HTTP.
 """
 
 from intermodel.ledger.bundle import Report, verify
+from intermodel.ledger.entered import EnteredBy, Who
+from intermodel.ledger.entry import Entry
 from intermodel.ledger.examine import Damage, examine
 from intermodel.ledger.keys import PublicKey
-from intermodel.ledger.ledger import Entry, Ledger, open_ledger, reading
+from intermodel.ledger.ledger import Ledger, open_ledger, reading
 from intermodel.ledger.note import Verifier
 from intermodel.ledger.personal import Personal
 from intermodel.ledger.predicates import uri
 
 __all__ = [
     "Damage",
+    "EnteredBy",
     "Entry",
     "Ledger",
     "Personal",
     "PublicKey",
     "Report",
     "Verifier",
+    "Who",
     "examine",
     "open_ledger",
     "reading",

@@ -8,20 +8,22 @@ group. `as_tlog_proof` gives the proof of one entry in the form that tools of ot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
 
-from intermodel.core import Invalid
+from intermodel.core import Invalid, Refused
 from intermodel.core.statements import Statement
 from intermodel.ledger import dsse, keyring, merkle, predicates, strict
 from intermodel.ledger import statement as statements
 from intermodel.ledger.keyring import Keyring
 from intermodel.ledger.keys import PublicKey
 from intermodel.ledger.note import ED25519, Checkpoint, Note, Verifier
+from intermodel.ledger.statement import Read
 from intermodel.ledger.strict import closed, from_base64, to_base64
+from intermodel.ledger.withdrawal import Withdrawn, digest_of, fits, named_by
 
 TYPE = "urn:intermodel:bundle:v1"
 LARGEST = 64 * 1024**2
@@ -117,12 +119,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An entry of a bundle. `signers` are key ids; `statement` is None where it is no statement that can be read."""
+    """An entry of a bundle. `signers` are key ids; `statement` is None where it is no statement that can be read.
+
+    `digest` is that of the bytes that were signed; `withdrawn` is what the bundle holds that takes the statement back.
+    """
 
     index: int
     statement: Statement | None
     signers: tuple[str, ...]
     at: float | None
+    digest: str = ""
+    withdrawn: tuple[Withdrawn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,9 @@ class Report:
                     "index": one.index,
                     "signers": list(one.signers),
                     "at": one.at,
+                    "digest": one.digest,
                     "statement": one.statement.document() if one.statement else None,
+                    "withdrawn": [asdict(by) for by in one.withdrawn],
                 }
                 for one in self.entries
             ],
@@ -176,12 +185,31 @@ def verify(
     no other: whose statements are trusted could else write a ledger in another's name. Every key vouches for the
     statements that it signed, under whatever name. `ledger` is the key of this very ledger, where the reader knows it
     without its name. `witnesses` are those whose cosignature is demanded. Raises `Invalid` for what is no bundle.
+
+    That a statement was withdrawn is told (`Shown.withdrawn`) and is no fault of the bundle, which shows both.
     """
-    found = Bundle.parse(bundle)
+    return verify_parsed(Bundle.parse(bundle), keys, witnesses, ledger=ledger)
+
+
+def verify_parsed(
+    bundle: Bundle, keys: Iterable[PublicKey | Verifier] = (), witnesses: Iterable[Verifier] = (), *,
+    ledger: PublicKey | None = None, read: Callable[[bytes], Read] = statements.read,
+) -> Report:  # fmt: skip
+    """The same of a bundle that was read, or was just made. `read` gives the statement of signed bytes, once they were
+    held against the schema: whoever has done that for these very bytes need not do it again."""
     try:
-        return _Verification(found, tuple(keys), ledger, tuple(witnesses)).report()
+        return _Verification(bundle, tuple(keys), ledger, tuple(witnesses), read).report()
     except Invalid as error:
         return Report((Check("bundle", False, error.message),))
+
+
+def verified_keys(bundle: Bundle, keys: Iterable[Verifier]) -> Keyring:
+    """The whole history of a ledger's keys, as a bundle has it, if one of these is its. Raises `Invalid`, `Refused`."""
+    verification = _Verification(bundle, tuple(keys), None, (), statements.read)
+    ring, checks = verification.keys()
+    if wrong := next((check for check in checks if not check.holds), None):
+        raise Refused(f"Its {wrong.what} does not hold: {wrong.found}.", code="keys_do_not_hold")
+    return ring
 
 
 class _Verification:
@@ -189,9 +217,10 @@ class _Verification:
 
     def __init__(
         self, bundle: Bundle, keys: Sequence[PublicKey | Verifier], ledger: PublicKey | None,
-        witnesses: Sequence[Verifier],
+        witnesses: Sequence[Verifier], read: Callable[[bytes], Read],
     ) -> None:  # fmt: skip
         self._bundle = bundle
+        self._read = read
         self._witnesses = witnesses
         self._note = Note.parse(bundle.note)
         self._head = Checkpoint.parse(self._note.text)
@@ -199,10 +228,13 @@ class _Verification:
         own = [one.key for one in keys if isinstance(one, Verifier) and self._names_the_ledger(one)]
         self._vouching = {one.id for one in (*own, *([ledger] if ledger else []))}
         self._trusted = {one.id: one for one in (*map(_public, keys), *([ledger] if ledger else []))}
+        self._names = {one.key.id: one.name for one in keys if isinstance(one, Verifier)}
+        self._claimed: dict[int, frozenset[str]] = {}
+        """Whose signatures the entries claim to have, by their places."""
 
     def report(self) -> Report:
-        ring = self._keys()
-        shown = tuple(self._entry(one, ring) for one in self._bundle.entries)
+        ring, _ = self.keys()
+        shown = self._taken_back([self._entry(one, ring) for one in self._bundle.entries], ring)
         for earlier in self._bundle.earlier:
             self._earlier(earlier, ring)
         by_index = {one.index: one for one in shown}
@@ -219,7 +251,7 @@ class _Verification:
     def _names_the_ledger(self, key: Verifier) -> bool:
         return key.kind == ED25519 and key.name == self._head.origin
 
-    def _keys(self) -> Keyring:
+    def keys(self) -> tuple[Keyring, Sequence[Check]]:
         """The history of the ledger's keys, which the bundle brings along, and whether the reader trusts it."""
         ring = self._history()
         vouched = sorted(self._vouching & ring.keys.keys())
@@ -237,7 +269,7 @@ class _Verification:
         signed = self._signed(self._note, self._head, ring)
         self._say("checkpoint", signed, f"{self._head.origin}, {self._head.size} entries, {self._by(signed)}")
         self._whole()
-        return ring
+        return ring, self._checks
 
     def _whole(self) -> None:
         """Whether the bundle keeps back no change of the keys, such as a revocation."""
@@ -285,16 +317,52 @@ class _Verification:
         except Invalid as error:
             self._say(f"{what}: signature", False, error.message)
             return Shown(one.index, None, (), None)
+        self._claimed[one.index] = frozenset(signature.keyid for signature in envelope.signatures)
         self._say(f"{what}: signature", *self._judged(one.index, signers, ring))
+        digest = digest_of(envelope.payload)
         try:
-            read = statements.read(envelope.payload)
+            read = self._read(envelope.payload)
         except Invalid as error:
             self._say(f"{what}: statement", False, error.message)
-            return Shown(one.index, None, tuple(sorted(signers)), None)
+            return Shown(one.index, None, tuple(sorted(signers)), None, digest)
         kind = read.statement.predicate_type
         known = "its schema holds" if predicates.known(kind) else "opaque: of a type that is not read here"
         self._say(f"{what}: statement", True, f"{kind}, {known}")
-        return Shown(one.index, read.statement, tuple(sorted(signers)), read.at)
+        return Shown(one.index, read.statement, tuple(sorted(signers)), read.at, digest)
+
+    def _taken_back(self, shown: Sequence[Shown], ring: Keyring) -> tuple[Shown, ...]:
+        """The entries, each with those that take it back."""
+        by_digest: dict[str, list[Shown]] = {}
+        for one in shown:
+            if digest := named_by(one.statement):
+                by_digest.setdefault(digest, []).append(one)
+        if not by_digest:
+            return tuple(shown)
+        return tuple(
+            replace(one, withdrawn=tuple(filter(None, (self._withdrawn(by, one, ring) for by in some))))
+            if (some := by_digest.get(one.digest))
+            else one
+            for one in shown
+        )
+
+    def _withdrawn(self, by: Shown, one: Shown, ring: Keyring) -> Withdrawn | None:
+        """What the one says of the other, if it may: as the same signer, whichever key it has, or as the ledger in
+        which both are."""
+        if by.statement is None or one.statement is None or not fits(by.statement, one.digest, one.statement):
+            return None
+        reason, at = str(by.statement.predicate["reason"]), by.at or 0.0
+        if any(ring.signs(key, by.index) for key in by.signers):
+            aside = not ring.keys.keys() & {*one.signers}
+            return Withdrawn(by.index, f"the ledger {ring.origin}", at, reason, aside)
+        if whose := sorted(self._whose(by) & self._whose(one)):
+            return Withdrawn(by.index, whose[0], at, reason)
+        if not by.signers and (claimed := sorted((self._claimed[by.index] & self._claimed[one.index]) - {""})):
+            return Withdrawn(by.index, f"the key {claimed[0][:16]}", at, reason, sure=False)
+        return None
+
+    def _whose(self, one: Shown) -> set[str]:
+        """Those who signed it and whom the reader named: keys under one name are one signer's."""
+        return {self._names.get(key, f"the key {key[:16]}") for key in one.signers if key in self._trusted}
 
     def _judged(self, index: int, signers: frozenset[str], ring: Keyring) -> tuple[bool | None, str]:
         if not signers:

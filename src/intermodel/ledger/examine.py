@@ -17,9 +17,11 @@ from intermodel.core import IntermodelError, Invalid, Unavailable
 from intermodel.ledger import merkle, tiles
 from intermodel.ledger import pending as pendings
 from intermodel.ledger.cosigned import COSIGNED, COSIGNED_MOST
+from intermodel.ledger.entry import entry_of, row_of
 from intermodel.ledger.heads import KEY_ENTRIES, checked_ring, found_heads
+from intermodel.ledger.history import PUBLISHED, History
 from intermodel.ledger.index import Index, Row
-from intermodel.ledger.ledger import FOLDER, KEYS, entry_of, row_of
+from intermodel.ledger.ledger import FOLDER, KEYS
 from intermodel.ledger.log import CHECKPOINT, PENDING, opened_for_reading
 from intermodel.ledger.note import Checkpoint, Note, Verifier
 from intermodel.ledger.personal import Personal
@@ -289,6 +291,7 @@ def _signatures(folder: Path) -> Iterator[Damage]:
     path = folder / KEY_ENTRIES
     if path.exists() and path.read_bytes() != b"".join(b"%d\n" % one for one in heads):
         yield Damage(str(path), f"the entries about keys are {heads}", "Delete it: it is made anew.")
+    yield from _published_keys(folder / PUBLISHED, Verifier(log.origin, ring.current.key))
     for name in (CHECKPOINT, COSIGNED, COSIGNED_MOST):
         path = folder / name
         try:
@@ -302,6 +305,16 @@ def _signatures(folder: Path) -> Iterator[Damage]:
             continue
         except IntermodelError as error:
             yield Damage(str(path), error.message)
+
+
+def _published_keys(path: Path, key: Verifier) -> Iterator[Damage]:
+    """What others are shown of the keys: whether it holds, and leads to the one that signs now."""
+    try:
+        History.of(path.read_bytes(), [key])
+    except FileNotFoundError:
+        return
+    except (IntermodelError, OSError) as error:
+        yield Damage(str(path), str(error), "Start the node: it is made anew.")
 
 
 async def _database(folder: Path, database: Database, receipts: Receipts | None, name: str) -> list[Damage]:

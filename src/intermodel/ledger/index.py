@@ -15,6 +15,7 @@ from intermodel.storage.tables import ledger_entries, ledger_receipts, ledger_su
 
 _ID_BYTES = 26
 _RECORD = _ID_BYTES + 32
+_DAY_US = 86_400 * 10**6
 _AT_ONCE = 500
 """Values in one query."""
 _PLACES = (
@@ -97,6 +98,44 @@ class Index:
         query = select(c.entry).where(c.log == self._log, c.predicate_type == predicate_type)
         return await self._numbers(query.order_by("entry"))
 
+    async def newest(
+        self, before: int, limit: int, *, low: int = 0, predicate_type: str = "", signer: str = "", digest: str = ""
+    ) -> list[int]:
+        """The entries from `low` up to `before` that are like that, newest first, at most `limit`; "" is any.
+
+        Those of a type or about a digest are looked up. Of a signer there is no index: each entry is looked at.
+        """
+        c, s = ledger_entries.c, ledger_subjects.c
+        log, place = (s.log, s.entry) if digest else (c.log, c.entry)
+        query = select(place).where(log == self._log, place >= low, place < before)
+        if digest:
+            query = query.where(s.digest == digest)
+            if predicate_type or signer:
+                query = query.join(ledger_entries, (c.log == s.log) & (c.entry == s.entry))
+        for column, value in ((c.predicate_type, predicate_type), (c.signer, signer)):
+            if value:
+                query = query.where(column == value)
+        return await self._numbers(query.order_by(place.desc()).limit(limit))
+
+    async def types(self, most: int) -> list[str]:
+        """The predicate types that entries have, in order, at most so many. Each is one look into the index."""
+        c, found = ledger_entries.c, [""]
+        async with self._database.begin() as db:
+            while len(found) <= most:
+                query = select(func.min(c.predicate_type)).where(c.log == self._log, c.predicate_type > found[-1])
+                if (one := (await db.execute(query)).scalar_one()) is None:
+                    break
+                found.append(one)
+        return found[1:]
+
+    async def by_day(self, low: int) -> dict[int, int]:
+        """How many of the entries from `low` on say that they were made on which day, in days since 1970."""
+        c, count = ledger_entries.c, func.count()
+        day = c.at // _DAY_US
+        query = select(day, count).where(c.log == self._log, c.entry >= low, c.at > 0).group_by(day).order_by(day)
+        async with self._database.begin() as db:
+            return {int(number): int(entries) for number, entries in await db.execute(query)}
+
     async def rows(self, low: int, high: int) -> dict[int, Row]:
         """What it says of the entries from `low` up to `high`, by index."""
         async with self._database.begin() as db:
@@ -155,6 +194,14 @@ class Index:
         async with self._database.begin() as db:
             rows = (await db.execute(select(ledger_receipts).where(within))).all()
         return set(receipt_ids) & {one for row in rows for one in _sealed(row).ids}
+
+    async def group(self, entry: int) -> Sealed | None:
+        """The receipts that an entry covers; None where it is not known to cover any."""
+        c = ledger_receipts.c
+        async with self._database.begin() as db:
+            query = select(ledger_receipts).where(c.log == self._log, c.entry == entry)
+            row = (await db.execute(query)).one_or_none()
+        return _sealed(row) if row is not None else None
 
     async def groups(self) -> list[Sealed]:
         """All groups of receipts."""

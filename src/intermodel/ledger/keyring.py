@@ -126,6 +126,11 @@ def is_whole(hashes: Sequence[bytes], extensions: Iterable[str]) -> bool | None:
     return lines == [listed(hashes)] if lines else None
 
 
+def names_keys(extensions: Iterable[str]) -> bool:
+    """Whether a checkpoint with these extension lines says which entries about keys there are."""
+    return any(line.startswith(LISTED) for line in extensions)
+
+
 def said(key: PublicKey, action: str, **more: object) -> Statement:
     """A statement of type `key`."""
     return Statement(

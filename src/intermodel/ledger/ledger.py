@@ -7,7 +7,6 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
@@ -16,12 +15,16 @@ from intermodel.ledger import bundle as bundles
 from intermodel.ledger import cosigned as cosignatures
 from intermodel.ledger import dsse, files, keyring, merkle, predicates
 from intermodel.ledger import statement as statements
+from intermodel.ledger.entered import Entered
+from intermodel.ledger.entry import Entry, entry_of, row_of
 from intermodel.ledger.heads import KEY_ENTRIES, hashes_of, is_signed, note_heads, read_keys
+from intermodel.ledger.history import PUBLISHED
 from intermodel.ledger.index import Index, Row, Sealed
 from intermodel.ledger.keyring import Keyring
 from intermodel.ledger.keys import CommandSigner, KeyFolder, PublicKey, Signer
 from intermodel.ledger.log import Log, opened_for_reading
 from intermodel.ledger.note import Checkpoint, Line, Note, Verifier
+from intermodel.ledger.withdrawal import digest_of, fits, named_by
 from intermodel.settings import Ledger as Options
 from intermodel.storage import Database
 
@@ -36,31 +39,17 @@ _BREATH = 32
 """Proofs that are made in one go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry of the ledger. `envelope` are the bytes that were signed and hashed.
-
-    `statement` is None where the envelope holds none that can be read. `signer` is the id of the key that signed it;
-    `at` is when it says it was made, in seconds since 1970, and 0 where it does not say.
-    """
-
-    index: int
-    envelope: bytes
-    statement: Statement | None
-    signer: str
-    at: float
-
-
 class Ledger:
     """A node's ledger: one writer, which holds the data folder. Made by `open_ledger` and `reading`."""
 
     def __init__(
         self, log_: Log, index: Index | None, keys: Keyring, heads: Sequence[int], signer: Signer | None,
-        folder: KeyFolder, clock: Callable[[], float],
+        folder: KeyFolder, clock: Callable[[], float], entered: Entered | None = None,
     ) -> None:  # fmt: skip
         self.log = log_
         self.keys = keys
         """Which key signed what when."""
+        self._entered = entered
         self._index = index
         self._heads = list(heads)
         self._signer = signer
@@ -86,6 +75,12 @@ class Ledger:
     def verifier(self) -> Verifier:
         """The key that signs it now, under its name: what others need to verify it."""
         return Verifier(self.origin, self.keys.current.key)
+
+    @property
+    def entered(self) -> Entered:
+        """Who had entries made. Only for a ledger that has a database."""
+        assert self._entered is not None
+        return self._entered
 
     def checkpoint(self) -> bytes:
         """The newest checkpoint, as a signed note."""
@@ -121,12 +116,32 @@ class Ledger:
             lambda index: index.of_type(predicate_type), lambda row: row.predicate_type == predicate_type
         )
 
+    async def withdrawals(self, indices: Iterable[int]) -> list[int]:
+        """The entries that take back one of these, whoever signed them, wherever in the ledger they stand."""
+        taken_back = {one.digest: one for one in [await self.entry(index) for index in indices] if one.statement}
+        found = {place for places in (await self.places(taken_back)).values() for place in places}
+        some = [await self.entry(place) for place in sorted(found)]
+        return [
+            one.index
+            for one in some
+            if one.statement
+            and (it := taken_back.get(named_by(one.statement)))
+            and it.statement
+            and fits(one.statement, it.digest, it.statement)
+        ]
+
+    async def indexed(self) -> Index:
+        """What the database knows of it, brought up to the ledger: for lists and counts. Raises `Unavailable`."""
+        assert self._index is not None
+        await self._reach()
+        return self._index
+
     async def bundle(self, indices: Iterable[int], *, earlier: Sequence[bytes] = ()) -> bytes:
         """Entries with all that proves them, for `verify`. `earlier`: checkpoints to which consistency is shown.
 
         Raises `NotFound`; `Conflict` where an earlier checkpoint is not of this log: a fork.
         """
-        return bytes(await self._bundle(indices, earlier))
+        return bytes(await self.proven(indices, earlier))
 
     async def receipt_bundle(self, receipt_id: str, receipt: bytes) -> bytes:
         """A receipt, given by its bytes, with all that proves it. Raises `NotFound`; `Conflict` if it was changed."""
@@ -138,7 +153,7 @@ class Ledger:
                 code="receipt_changed",
             )
         proof = merkle.inclusion_proof(place, len(sealed.hashes), _nodes(sealed.hashes))
-        made = await self._bundle([sealed.entry], ())
+        made = await self.proven([sealed.entry], ())
         return bytes(
             bundles.Bundle(
                 made.note, made.keys, made.entries, (),
@@ -188,8 +203,8 @@ class Ledger:
                 break
         indices = await self.log.add(sealed)
         made = [
-            Entry(index, envelope, one, signer.public.id, at)
-            for index, envelope, one in zip(indices, sealed, some, strict=True)
+            Entry(index, envelope, one, signer.public.id, at, digest_of(payload))
+            for index, envelope, one, payload in zip(indices, sealed, some, payloads, strict=True)
         ]
         return self._remember(made)
 
@@ -342,16 +357,26 @@ class Ledger:
                 said, signers = say(old), [old, new] if new else [old]
                 ids = frozenset(one.public.id for one in signers)
                 self.keys.after(self.log.size, said, ids)  # may it be so?
-                envelope = await asyncio.to_thread(dsse.seal, statements.dumped(said, at), signers)
+                payload = statements.dumped(said, at)
+                envelope = await asyncio.to_thread(dsse.seal, payload, signers)
                 (self.log.folder / KEY_ENTRIES).unlink(missing_ok=True)
                 files.sync([self.log.folder])
                 (index,) = await self.log.add([envelope], signer=new, about_keys=True)
                 self.keys, self._signer = self.keys.after(index, said, ids), new or old
                 self._heads.append(index)
                 note_heads(self.log, self._heads)
+                await self._publish_keys()
             finally:
                 self._free.set()
-        return self._remember([Entry(index, envelope, said, old.public.id, at)])[0]
+        return self._remember([Entry(index, envelope, said, old.public.id, at, digest_of(payload))])[0]
+
+    async def _publish_keys(self) -> None:
+        """Lay what the ledger says of its keys beside its checkpoint, for those who follow it."""
+        try:
+            data = await self.bundle(())
+            await asyncio.to_thread(files.write, self.log.folder / PUBLISHED, data)
+        except OSError as error:
+            log.warning("what this ledger says of its keys is not published: %s", error)
 
     def _note_over(self, index: int) -> Note:
         """The checkpoint under which an entry is proven: one that witnesses cosigned, if it covers the entry."""
@@ -375,7 +400,8 @@ class Ledger:
         except Invalid:
             return False
 
-    async def _bundle(self, indices: Iterable[int], earlier: Sequence[bytes]) -> bundles.Bundle:
+    async def proven(self, indices: Iterable[int], earlier: Sequence[bytes] = ()) -> bundles.Bundle:
+        """The same as `bundle`, before it is written down."""
         wanted, heads = sorted(set(indices)), tuple(self._heads)
         shown = [Checkpoint.parse(Note.parse(one).text) for one in earlier]
         last = [one.size - 1 for one in shown if one.origin == self.origin and one.size <= self.log.size]
@@ -469,13 +495,15 @@ async def open_ledger(
         log_.signer = _signer(ring, external, keys)
         if not _is_listed(log_):
             await asyncio.to_thread(log_.sign_again)
-        opened = Ledger(log_, index, ring, heads, log_.signer, keys, clock)
+        entered = Entered(database, keys.log_name(), clock)
+        opened = Ledger(log_, index, ring, heads, log_.signer, keys, clock, entered)
     except BaseException:
         await log_.close()
         raise
     try:
         if known < log_.size:
             await opened.index()
+        await opened._publish_keys()
         yield opened
     finally:
         await opened.close()
@@ -495,28 +523,8 @@ def reading(data: Path, database: Database | None = None) -> Ledger:
     ring, heads = read_keys(log_)
     keys = KeyFolder(data / KEYS)
     index = Index(database, keys.log_name()) if database else None
-    return Ledger(log_, index, ring, heads, None, keys, time.time)
-
-
-def entry_of(index: int, envelope: bytes) -> Entry:
-    """An entry from its bytes, which the tree vouches for."""
-    try:
-        opened = dsse.parse(envelope)
-    except Invalid:
-        return Entry(index, envelope, None, "", 0)
-    signer = opened.signatures[0].keyid
-    try:
-        read = statements.read(opened.payload)
-    except Invalid:
-        return Entry(index, envelope, None, signer, 0)
-    return Entry(index, envelope, read.statement, signer, read.at or 0)
-
-
-def row_of(entry: Entry) -> Row:
-    """What the index keeps of an entry."""
-    said = entry.statement
-    digests = tuple(sorted({one.digest for one in said.subjects})) if said else ()
-    return Row(entry.index, round(entry.at * 1e6), entry.signer[:64], said.predicate_type if said else "", digests)
+    entered = Entered(database, keys.log_name()) if database else None
+    return Ledger(log_, index, ring, heads, None, keys, time.time, entered)
 
 
 async def _begin(log_: Log, signer: Signer, at: float) -> None:

@@ -1,7 +1,8 @@
 """Following other ledgers where they are published (C2SP tlog-tiles): each grew out of what it showed before, or not.
 
 The proof of consistency is made here, of the tiles that the ledger publishes. Tiles that go with its new checkpoint,
-and say another thing of the old tree than its old checkpoint did, prove a fork.
+and say another thing of the old tree than its old checkpoint did, prove a fork. What it says of its keys is asked for
+where its checkpoint names a change of them that is not known here.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from intermodel.core import IntermodelError, Invalid, Upstream
-from intermodel.ledger import merkle, tiles
+from intermodel.ledger import keyring, merkle, tiles
+from intermodel.ledger.history import LARGEST, PUBLISHED, Histories
 from intermodel.ledger.ledger import Ledger
-from intermodel.ledger.note import LARGEST_NOTE, Verifier
+from intermodel.ledger.note import LARGEST_NOTE, Checkpoint, Note, Verifier
 from intermodel.ledger.remote import ASK_S, FOLDER, Answer, Ask, Standings, unexpected
 from intermodel.ledger.watch import Fork, Seen, Watch
 
@@ -61,7 +63,12 @@ class Peers:
         self, ledger: Ledger, peers: Sequence[Peer], ask: Ask, data: Path, every_s: float,
         draw: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
-        self.watch = Watch(data / FOLDER, [key for one in peers for key in one.verifiers])
+        verifiers = [key for one in peers for key in one.verifiers]
+        self.histories = Histories(data / FOLDER, verifiers)
+        """What they say of their keys."""
+        self.listeners: list[Callable[[], None]] = []
+        """Whom to tell that more was learned of them."""
+        self.watch = Watch(data / FOLDER, verifiers, self.histories)
         self._ledger = ledger
         self._peers = peers
         self._ask = ask
@@ -109,6 +116,7 @@ class Peers:
         answer = await self._ask(one.url, "/checkpoint", None, private=one.private, most=LARGEST_NOTE)
         if answer.status != 200:
             raise unexpected(answer)
+        await self._learn(one, answer.body)
         seen = self.watch.verified(answer.body)
         if seen.head.origin != one.origin:
             raise Invalid(f"The checkpoint there is one of {seen.head.origin}.", code="ledger_unknown")
@@ -122,6 +130,21 @@ class Peers:
         if before is not None and 0 < before.head.size < seen.head.size:
             proof = await self._proof(one, before, seen)
         return await asyncio.to_thread(self.watch.see, seen.note, proof)
+
+    async def _learn(self, one: Peer, note: bytes) -> None:
+        """Ask what it says of its keys, where its checkpoint names other changes of them than are known. Where it does
+        not publish that, the keys that were named count."""
+        head, known = Checkpoint.parse(Note.parse(note).text), self.histories.get(one.origin)
+        if not keyring.names_keys(head.extensions) or (known is not None and known.goes_with(head)):
+            return
+        answer = await self._ask(one.url, f"/{PUBLISHED}", None, private=one.private, most=LARGEST)
+        if answer.status in _GONE:
+            return
+        if answer.status != 200:
+            raise unexpected(answer)
+        if await asyncio.to_thread(self.histories.learn, one.origin, answer.body):
+            for tell in self.listeners:
+                tell()
 
     async def _proof(self, one: Peer, before: Seen, seen: Seen) -> list[bytes]:
         """The proof of consistency, of tiles that go with the new checkpoint. Raises `Fork`, `Upstream`."""

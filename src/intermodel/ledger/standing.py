@@ -8,6 +8,7 @@ from pathlib import Path
 
 from intermodel.ledger import cosigners, peers, witness
 from intermodel.ledger.examine import Damage
+from intermodel.ledger.history import Histories, History
 from intermodel.ledger.note import Verifier
 from intermodel.ledger.remote import FOLDER, Standing, read_standings
 from intermodel.ledger.watch import Contradiction, Seen, Watch
@@ -25,6 +26,10 @@ class Outside:
     cosigned: list[Seen]
     """The newest checkpoint that it cosigned of each ledger."""
     contradictions: list[Contradiction]
+    histories: dict[str, History]
+    """What followed ledgers say of their keys, as far as they were asked, by their names."""
+    named: list[Verifier]
+    """The keys of followed ledgers that the settings name."""
 
 
 def outside(data: Path, options: Options) -> Outside:
@@ -32,6 +37,7 @@ def outside(data: Path, options: Options) -> Outside:
     asked = read_standings(data / FOLDER / cosigners.STANDINGS)
     followed = read_standings(data / FOLDER / peers.STANDINGS)
     own, others = Watch(data / witness.FOLDER), Watch(data / FOLDER)
+    named = [Verifier.parse(key) for one in options.watch for key in one.keys]
     names = [one.keys[0].partition("+")[0] for one in options.watch]
     return Outside(
         {one.key: asked.get(one.key, Standing()) for one in options.witnesses},
@@ -39,6 +45,8 @@ def outside(data: Path, options: Options) -> Outside:
         witness.verifier_of(data),
         own.every(),
         [*own.contradictions(), *others.contradictions()],
+        Histories(data / FOLDER, named).known,
+        named,
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from intermodel.core import Conflict, IntermodelError, Invalid, NotFound, Refused, Unavailable
 from intermodel.core.statements import Statement, Subject
 from intermodel.ledger import files, merkle, predicates
+from intermodel.ledger.history import Histories
 from intermodel.ledger.ledger import Ledger
 from intermodel.ledger.note import Checkpoint, Note, Verifier
 from intermodel.ledger.strict import from_base64, to_base64
@@ -77,9 +78,13 @@ class Fork(Conflict):
 class Watch:
     """The newest checkpoints of other ledgers, in a folder; and by which keys each of them signs."""
 
-    def __init__(self, folder: Path, verifiers: Iterable[Verifier] = ()) -> None:
+    def __init__(
+        self, folder: Path, verifiers: Iterable[Verifier] = (), histories: Histories | None = None
+    ) -> None:  # fmt: skip
+        """`histories`: what the ledgers say of their keys, which counts instead where it is known."""
         self.folder = folder
         self._verifiers = list(verifiers)
+        self._histories = histories
         self._lock = threading.Lock()
         self._stating = asyncio.Lock()
         self._stated: set[Path] = set()
@@ -126,6 +131,14 @@ class Watch:
         by = [one for one in self._verifiers if one.name == seen.head.origin]
         if not by:
             raise NotFound(f"The ledger {seen.head.origin} is not followed here.", code="ledger_unknown")
+        if history := self._histories.get(seen.head.origin) if self._histories else None:
+            if history.goes_with(seen.head) is False:
+                raise Refused(
+                    "Its checkpoint names other changes of its keys than it tells of.",
+                    hint="It may have been asked in the midst of a change. Else its keys are kept back.",
+                    code="keys_differ",
+                )
+            by = history.verifiers(seen.head.size)
         try:
             signed = Note.parse(note).signed_by(by)
         except Invalid:
@@ -133,7 +146,7 @@ class Watch:
         if not signed:
             raise Refused(
                 f"The checkpoint is not signed by a key of {seen.head.origin} that is known here.",
-                hint="If that ledger went over to a new key, name it too.",
+                hint="If that ledger went over to a new key and does not publish it as `keys`, name it too.",
                 code="bad_signature",
             )
         if not seen.head.size and seen.head.root != merkle.EMPTY:

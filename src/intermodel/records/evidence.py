@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +11,18 @@ import orjson
 
 from intermodel.core.statements import Statement
 from intermodel.ledger import Ledger
+from intermodel.ledger.predicates import WITHDRAWAL
+from intermodel.ledger.withdrawal import named_by
 from intermodel.records.predicates import WHAT
-from intermodel.records.said import Said, newest_count, read_statement
+from intermodel.records.said import Said, Signer, after_withdrawals, newest_count, read_statement
 from intermodel.records.trusted import NOBODY, Trusted
 
 SAID_REMEMBERED = 10_000
 PLACES_REMEMBERED = 20_000
 MOST_NEW = 100
 """Entries that are looked at to see of which things something new is said; after more, all is asked anew."""
+BESIDE = 32
+"""Entries before one that are looked at for what is likely asked next."""
 _BREATH = 16
 """Entries that are read in one go, so that calls which stream through this thread go on."""
 
@@ -45,11 +49,27 @@ class Evidence:
         found = []
         for count, index in enumerate(sorted({index for of_one in places.values() for index in of_one}), 1):
             said = self._said[index] if index in self._said else await self._read(index)
-            if said and (address in said.about or said.predicate_type == WHAT or not said.known):
+            if said:
                 found.append(self._judged(said))
             if not count % _BREATH:
                 await asyncio.sleep(0)
-        return found
+        found = after_withdrawals(found)
+        here = [one for one in found if address in one.about or one.predicate_type == WHAT or not one.known]
+        shown = {one.digest for one in here}
+        return [
+            one
+            for one in here
+            if one.predicate_type != WITHDRAWAL or address in one.about or named_by(one.statement) in shown
+        ]
+
+    def trust(self, trusted: Trusted) -> None:
+        """Whose word counts from now on."""
+        self._trusted = trusted
+        self._said.clear()
+
+    def knows(self, digests: Iterable[str]) -> bool:
+        """Whether it was looked up already where something is said of these; more may have been said since."""
+        return all(digest in self._places for digest in digests)
 
     async def expect(self, digests: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """Where something is said of these; one query for all of which it is not known yet."""
@@ -65,10 +85,30 @@ class Evidence:
                 self._places |= asked
         return found
 
-    async def new(self, address: str, digest: str, told: Sequence[Statement]) -> list[Statement]:
-        """Those that say something which this node's newest of their kind and source does not say."""
+    async def expect_beside(self, digests: Sequence[str], index: int) -> bool:
+        """The same of these, and of all of which the entries just before that one speak: a lineage is mostly told in
+        one go, parents first. Whether any of these was among them."""
+        beside: dict[str, None] = {}
+        for number in range(max(0, index - BESIDE), index):
+            said = self._said[number] if number in self._said else await self._read(number)
+            if said and said.known:
+                beside |= dict.fromkeys(subject.digest for subject in said.subjects)
+            if not number % _BREATH:
+                await asyncio.sleep(0)
+        await self.expect(list(dict.fromkeys((*digests, *beside))))
+        return any(digest in beside for digest in digests)
+
+    async def new(self, address: str, digest: str, told: Sequence[Statement], *, again: bool = True) -> list[Statement]:
+        """Those that say something which this node's newest of their kind and source does not say.
+
+        What was withdrawn is new where it is told `again`; a node that reads the same once more does not tell it again.
+        """
         said = await self.about(address, [digest])
-        before = [one for one in newest_count(said, address) if one.counts and one.own and address in one.about]
+        before = [
+            one
+            for one in newest_count(said, address)
+            if one.own and address in one.about and (one.counts or (one.withdrawn and not again))
+        ]
         return [
             one
             for one in told
@@ -94,11 +134,14 @@ class Evidence:
         entry = await self._ledger.entry(index)
         said = None
         if entry.statement is not None:
-            said = read_statement(index, entry.signer, entry.at, entry.statement)
+            said = read_statement(index, entry.signer, entry.at, entry.statement, entry.digest)
             if entry.signer not in self._ledger.keys.keys:
-                by, key = self._trusted.signer(entry.envelope)
-                if by:
-                    said = replace(said, by=by, signer=key, rank=self._trusted.rank(by))
+                signers = [Signer(*one, self._trusted.rank(one[0])) for one in self._trusted.signers(entry.envelope)]
+                if signers:
+                    first, *also = signers
+                    said = replace(said, by=first.name, signer=first.key, rank=first.rank, also=tuple(also))
+                elif revoked := self._trusted.revoked_signer(entry.envelope):
+                    said = replace(said, problem=f"{revoked} revoked the key that signed it.")
         if len(self._said) > SAID_REMEMBERED:
             self._said.clear()
         self._said[index] = said
@@ -108,7 +151,7 @@ class Evidence:
         """Whose key signs now is asked each time: it may have been revoked."""
         ring = self._ledger.keys
         if said.by:
-            return said
+            return replace(said, learned=said.signer in self._trusted.learned) if self._trusted.learned else said
         if ring.signs(said.signer, said.index):
             return replace(said, own=True)
         if said.signer in ring.keys:

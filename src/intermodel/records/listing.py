@@ -16,6 +16,7 @@ from datetime import date
 from intermodel import __version__
 from intermodel.core import IntermodelError, NotFound, Unavailable
 from intermodel.ledger import Ledger
+from intermodel.ledger.withdrawal import things
 from intermodel.records.catalogue import Catalogue
 from intermodel.records.listed import entry_of
 from intermodel.records.record import Record
@@ -53,13 +54,23 @@ class Listing:
         """Whether all up to `_at` is listed. Else the next start begins where it still was."""
 
     async def now(self, address: str) -> Record:
-        """The record of a thing, which the catalogue knows then, if it can. Raises `NotFound`, as `of` does."""
+        """The record of a thing, which the catalogue knows then, if it can; one of which all was withdrawn it knows no
+        more. Raises `NotFound`, as `of` does."""
         async with self._one_by_one:
             record = await self._of(address)
             with self._tried(address):
-                entry = await asyncio.to_thread(entry_of, record, self._today())
-                await self._catalogue.put([entry])
+                if record.withdrawn:
+                    await self._catalogue.remove([address])
+                else:
+                    entry = await asyncio.to_thread(entry_of, record, self._today())
+                    await self._catalogue.put([entry])
         return record
+
+    def trust(self, trusted: Trusted) -> None:
+        """Whose word counts from now on: all that rests on it is listed anew, in the background."""
+        self._trusted = trusted
+        if not self._ending:
+            self.follow()
 
     def follow(self) -> asyncio.Task[None]:
         """List what the ledger says that is not listed yet, in the background; that is done when the task is."""
@@ -107,7 +118,7 @@ class Listing:
             with self._tried(f"what entry {index} speaks of"):
                 said = (await self._ledger.entry(index)).statement
                 if said and said.predicate_type in TAKEN:
-                    found |= dict.fromkeys(subject.name for subject in said.subjects)
+                    found |= dict.fromkeys(subject.name for subject in things(said))
             if not index % _BREATH:
                 await asyncio.sleep(0)
         for name in [*found]:
@@ -118,7 +129,8 @@ class Listing:
     def _rests_on(self) -> str:
         """On what all entries of the catalogue rest beside the ledger: whose word counts, and how it is read."""
         revoked = [(one.key.id, one.revoked_from) for one in self._ledger.keys.periods if one.revoked_from is not None]
-        said = [__version__, *map(str, self._trusted.verifiers), *map(str, revoked)]
+        signers = (*map(str, self._trusted.verifiers), "revoked", *map(str, self._trusted.revoked))
+        said = [__version__, *signers, *map(str, revoked)]
         return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
     @contextlib.contextmanager

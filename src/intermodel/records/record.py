@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from intermodel.core import Invalid
+from intermodel.ledger.predicates import WITHDRAWAL
 from intermodel.records.disclosure import Disclosure
 from intermodel.records.facts import Fact, WhatItIs
 from intermodel.records.lineage import Graph
@@ -18,7 +19,7 @@ from intermodel.records.predicates import FACTS, disclosure_document, graph_docu
 from intermodel.records.said import Said
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
-RESERVED = ("verdict", "passport", "grades", "bundle", "bom", "sign", "compare")
+RESERVED = ("verdict", "passport", "grades", "bundle", "bom", "sign", "compare", "withdraw", "entered")
 """What no address may end with: these are the parts of a record."""
 
 NOTHING, CLOSED, ALONE = WhatItIs(), Disclosure(""), Graph()
@@ -99,6 +100,13 @@ class Record:
     def known(self) -> bool:
         """Whether anything is known of it at all."""
         return bool(self.held or self.card or self.statements or self.graph.edges)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Whether all that was ever said of it was taken back, and nothing else is known of it here."""
+        told = [one for one in self.statements if one.predicate_type != WITHDRAWAL]
+        known = self.held or self.card or self.what.kind or not told
+        return not known and all(one.withdrawn or one.aside for one in told)
 
     def said(self, index: int) -> Said | None:
         """The statement at that place of the ledger, if this record rests on it."""

@@ -1,17 +1,32 @@
-"""A statement of the ledger, as records take it: who signed it, whether it counts, and what it says in words. Pure."""
+"""A statement of the ledger, as records take it: who signed it, whether it counts, and what it says in words. Pure.
+
+A statement that was withdrawn is shown, and nothing is concluded from it: what its signer said before counts again. One
+that this node sets aside here stays its signer's newest word: what that signer said before does not come back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from intermodel.core.statements import Statement
+from intermodel.core.statements import Statement, Subject
+from intermodel.ledger.predicates import WITHDRAWAL
 from intermodel.ledger.predicates import known as has_schema
+from intermodel.ledger.withdrawal import Withdrawn, fits, named_by, things
 from intermodel.records.predicates import COUNTED
 
 _MOST_NAMED = 5
 """Things of one kind that are named in a line of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A trusted signer of a statement, and with which key; `rank` is its place in the settings."""
+
+    name: str
+    key: str
+    rank: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,19 @@ class Said:
     """Whose word comes first where they differ: 0 this node, then the trusted signers as the settings list them."""
     stranger: bool = False
     """Whether nobody signed it whose word counts here. It is shown, and changes nothing."""
+    learned: bool = False
+    """Whether the key that signed it is not named in the settings: its signer's ledger went over to it."""
+    digest: str = ""
+    """By which a withdrawal names it."""
+    subjects: tuple[Subject, ...] = ()
+    also: tuple[Signer, ...] = ()
+    """The other trusted signers who signed it, whose word it is where the first takes his back."""
+    withdrawals: tuple[Withdrawn, ...] = ()
+    """Who took it back, of those who may."""
+    withdrawn: bool = False
+    """Whether nobody stands for it any more who signed it."""
+    aside: bool = False
+    """Whether this node set it aside, for its own reading."""
 
     @property
     def source(self) -> str:
@@ -55,7 +83,29 @@ class Said:
 
     @property
     def counts(self) -> bool:
-        return self.known and not self.problem and not self.superseded and not self.stranger
+        return self.stands and not self.superseded and not self.aside
+
+    @property
+    def stands(self) -> bool:
+        """Whether it is the word of somebody who counts here, and who did not take it back."""
+        return self.known and not self.problem and not self.stranger and not self.withdrawn
+
+    @property
+    def state(self) -> str:
+        """Why it does not count, in a word or two; "" where it does, or is of a kind that is only shown."""
+        words = (
+            (self.withdrawn, "withdrawn"),
+            (self.aside, "set aside here"),
+            (self.superseded, "superseded"),
+            (bool(self.problem), "not read"),
+            (self.stranger, "does not count"),
+        )
+        return next((word for holds, word in words if holds), "")
+
+    @property
+    def statement(self) -> Statement:
+        """As it was signed."""
+        return Statement(self.subjects, self.predicate_type, self.predicate)
 
     @property
     def whose(self) -> str:
@@ -80,6 +130,7 @@ class Said:
             "predicate_type": self.predicate_type,
             "signer": self.signer,
             "signed_by": self.by,
+            "key_learned": self.learned,
             "own": self.own,
             "stranger": self.stranger,
             "whose": self.whose,
@@ -91,14 +142,60 @@ class Said:
             "superseded": self.superseded,
             "known": self.known,
             "problem": self.problem,
+            "withdrawn": self.withdrawn,
+            "set_aside": self.aside,
+            "withdrawals": [
+                {"entry": one.entry, "by": one.by, "at": one.at, "reason": one.reason, "set_aside": one.aside}
+                for one in self.withdrawals
+            ],
+            "state": self.state,
+            "digest": self.digest,
             "about": list(self.about),
         }
 
 
-def read_statement(index: int, signer: str, at: float, statement: Statement) -> Said:
+def read_statement(index: int, signer: str, at: float, statement: Statement, digest: str = "") -> Said:
     """A statement of the ledger, which has held it against its schema. Whether it counts is for others to judge."""
-    about = tuple(subject.name for subject in statement.subjects)
-    return Said(index, signer, at, statement.predicate_type, statement.predicate, about=about)
+    about = tuple(subject.name for subject in things(statement))
+    return Said(
+        index, signer, at, statement.predicate_type, statement.predicate, about=about, digest=digest,
+        subjects=statement.subjects,
+    )  # fmt: skip
+
+
+def after_withdrawals(statements: Sequence[Said]) -> list[Said]:
+    """All of them, each with what of them takes it back, in whichever order they came.
+
+    A withdrawal counts from whoever signed the statement: this node, with whichever key of its ledger, or a trusted
+    signer. By this node's own, another's statement is set aside here.
+    """
+    by_digest: dict[str, list[Said]] = {}
+    for one in statements:
+        if one.predicate_type == WITHDRAWAL and not one.problem and not one.stranger:
+            by_digest.setdefault(named_by(one.statement), []).append(one)
+    if not by_digest:
+        return list(statements)
+    return [_taken_back(one, some) if (some := by_digest.get(one.digest)) else one for one in statements]
+
+
+def _taken_back(said: Said, withdrawals: Sequence[Said]) -> Said:
+    signers = (Signer(said.by, said.signer, said.rank), *said.also) if said.by else ()
+    names = {one.name for one in signers}
+    mine = said.own or bool(said.problem and not said.stranger)  # by a key of this node, if one that is not in force
+    found = [
+        one for one in withdrawals if (one.own or one.by in names) and fits(one.statement, said.digest, said.statement)
+    ]
+    told = tuple(
+        Withdrawn(one.index, one.by or "this node", one.at, str(one.predicate["reason"]), one.own and not mine)
+        for one in sorted(found, key=lambda one: one.index)
+    )
+    if mine or not signers:
+        return replace(said, withdrawals=told, withdrawn=mine and bool(found), aside=not mine and bool(found))
+    left = tuple(one for one in signers if one.name not in {other.by for other in found})
+    said = replace(said, withdrawals=told, withdrawn=not left, aside=any(one.aside for one in told))
+    if not left or left == signers:
+        return said
+    return replace(said, by=left[0].name, signer=left[0].key, rank=left[0].rank, also=left[1:])
 
 
 def newest_count(statements: Iterable[Said], address: str = "") -> tuple[Said, ...]:
@@ -109,7 +206,7 @@ def newest_count(statements: Iterable[Said], address: str = "") -> tuple[Said, .
     seen: set[tuple[str, str, str, bool]] = set()
     found = []
     for said in sorted(statements, key=_age):
-        read = said.known and not said.problem and not said.stranger
+        read = said.stands
         whose = "" if said.own else said.by or said.signer
         key = (said.predicate_type, whose, said.told_by, address in said.about)
         found.append(replace(said, superseded=True) if read and key in seen else said)
@@ -123,9 +220,10 @@ def counted(statements: Iterable[Said]) -> list[Said]:
     return sorted((one for one in statements if one.counts), key=lambda one: (one.rank, *_age(one)))
 
 
-def _age(said: Said) -> tuple[float, int]:
-    """The newest first. What another signer said was said when that one says so: it may be taken here in any order."""
-    return (-said.at if said.by else 0.0), -said.index
+def _age(said: Said) -> tuple[float, str, int]:
+    """The newest first. What another signer said was said when that one says so: it may be taken here in any order, and
+    of what was said at one moment the order is fixed."""
+    return (-said.at, said.digest, -said.index) if said.by else (0.0, "", -said.index)
 
 
 def _what(predicate: Mapping[str, Any]) -> Iterator[str]:
@@ -176,6 +274,10 @@ def _verdict(predicate: Mapping[str, Any]) -> Iterator[str]:
         yield str(reason["words"])
 
 
+def _withdrawal(predicate: Mapping[str, Any]) -> Iterator[str]:
+    yield f"takes back the statement {predicate['statement']}: {predicate['reason']}"
+
+
 _TELLING = {
     "what": _what,
     "card": _card,
@@ -184,6 +286,7 @@ _TELLING = {
     "lineage": _lineage,
     "grade": _grade,
     "verdict": _verdict,
+    "withdrawal": _withdrawal,
 }
 
 

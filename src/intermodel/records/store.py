@@ -7,7 +7,7 @@ import contextlib
 import io
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,7 +18,11 @@ from intermodel.core import IntermodelError, Invalid, NotFound
 from intermodel.core.errors import TooLarge
 from intermodel.core.statements import Statement, Subject
 from intermodel.engines import Library
-from intermodel.ledger import Ledger, verify
+from intermodel.ledger import EnteredBy, Ledger, Who
+from intermodel.ledger import statement as statements
+from intermodel.ledger.bundle import verify_parsed
+from intermodel.ledger.statement import Read
+from intermodel.ledger.withdrawal import digest_of, things
 from intermodel.records.card import Card
 from intermodel.records.catalogue import Catalogue, Found, Query
 from intermodel.records.compose import compose
@@ -48,6 +52,7 @@ from intermodel.records.things import Things
 from intermodel.records.told import Told
 from intermodel.records.trusted import NOBODY, Trusted
 from intermodel.records.verdict import Purpose, verdict
+from intermodel.records.withdrawing import Withdrawal, named, standing, withdraw
 from intermodel.storage import Blobs
 
 log = logging.getLogger(__name__)
@@ -85,6 +90,18 @@ class Records:
         self._blobs = blobs
         self._is_deployed = is_deployed
 
+    @property
+    def trusted(self) -> Trusted:
+        """Whose word counts beside this node's own, by the keys that they have now."""
+        return self._trusted
+
+    def trust(self, trusted: Trusted) -> None:
+        """Whose word counts from now on, where more was learned of their keys."""
+        if trusted != self._trusted:
+            self._trusted = trusted
+            self._evidence.trust(trusted)
+            self._listing.trust(trusted)
+
     async def of(self, address: str) -> Record:
         """The record of the thing at an address. Raises `NotFound` where nothing is known of it."""
         models = await self._things.models()
@@ -103,8 +120,8 @@ class Records:
             compose, address, thing.held, thing.card, thing.said, ancestors, problems, derived, around
         )
 
-    async def put(self, address: str, told: Told) -> Record:
-        """Record what is told of a thing, as statements signed by this node, and return its record.
+    async def put(self, address: str, told: Told, who: Who | None = None) -> Record:
+        """Record what is told of a thing, as statements signed by this node, and return its record; `who` told it here.
 
         What was told before of the same kind by the same source is superseded, and stays in the ledger. What is told
         again without a change is not recorded again. Mail addresses and telephone numbers in its words are left out, as
@@ -126,25 +143,51 @@ class Records:
         if card:
             await asyncio.to_thread(self._blobs.add, io.BytesIO(card.encode()))
         new = await self._record_new(subject, predicates)
+        await self._entered(new, who)
         return replace(await self._listing.now(address), new=new)
 
-    async def take(self, data: bytes) -> Taken:
-        """Add what trusted signers say, from a bundle or an envelope (`taking.take`)."""
+    async def take(self, data: bytes, who: Who | None = None) -> Taken:
+        """Add what trusted signers say, from a bundle or an envelope (`taking.take`); `who` brought it."""
         try:
             taken = await take(self.ledger, self._trusted, data)
         finally:
             self._listing.follow()
-        names = {subject.name for entry in taken.entries if entry.statement for subject in entry.statement.subjects}
+        await self._entered([entry.index for entry in taken.entries], who)
+        names = {subject.name for entry in taken.entries if entry.statement for subject in things(entry.statement)}
         for name in sorted(names):
             with contextlib.suppress(NotFound, Invalid):
                 await self._listing.now(name)
         return taken
 
-    async def sign(self, address: str) -> Record:
+    async def withdraw(self, what: str | int, reason: str, who: Who | None = None) -> Withdrawal:
+        """Take back a statement by the number of its entry, or all that this node said of the thing at an address.
+
+        Another signer's is set aside here. What was taken back before is not taken back again. Raises `NotFound`,
+        `Invalid` without a reason, `Conflict` for what is never withdrawn, such as a withdrawal.
+        """
+        chosen = [what] if isinstance(what, int) else standing((await self.of(what)).statements, what)
+        names = await named(self.ledger, chosen)
+        before = await self._counting(names)
+        try:
+            made = await withdraw(self.ledger, chosen, reason)
+        finally:
+            self._listing.follow()
+        await self._entered(made.new, who)
+        for name in names:
+            with contextlib.suppress(NotFound, Invalid):
+                await self._listing.now(name)
+        return replace(made, again=tuple(sorted(await self._counting(names) - before)))
+
+    async def entered(self, record: Record) -> dict[int, EnteredBy]:
+        """Who had the statements of a record made, by their places, as far as that is known: for admins alone."""
+        return await self.ledger.entered.of({one.index for one in (*record.statements, *record.around)})
+
+    async def sign(self, address: str, who: Who | None = None, *, again: bool = True) -> Record:
         """Sign what this node reads of a model that it holds: its file's facts, its card, and what the card says.
 
         Long texts are cut, and mail addresses and telephone numbers left out: the card itself is signed whole, by its
-        digest. A part that the ledger does not take is left out, with a line in the log; the others are signed. Raises
+        digest. A part that the ledger does not take is left out, with a line in the log; the others are signed. What
+        was withdrawn and is read once more is signed only where it is signed `again` on somebody's demand. Raises
         `NotFound` where it holds none at that address.
         """
         model = await self._library.find(address)
@@ -163,9 +206,11 @@ class Records:
         new: tuple[int, ...] = ()
         for predicate_type, predicate in predicates.items():
             try:
-                new += await self._record_new(Subject(address, held.digest), {predicate_type: withheld(predicate)})
+                told = {predicate_type: withheld(predicate)}
+                new += await self._record_new(Subject(address, held.digest), told, again=again)
             except (Invalid, TooLarge) as error:
                 log.warning("%s of %s is not signed: %s", predicate_type, address, error)
+        await self._entered(new, who)
         return replace(await self._listing.now(address), new=new)
 
     async def grades(self, address: str) -> list[dict[str, Any]]:
@@ -208,7 +253,7 @@ class Records:
         self._listing.follow()
         for model in await self._library.all():
             try:
-                await self.sign(model.address)
+                await self.sign(model.address, again=False)
             except NotFound:
                 continue  # it was removed meanwhile
             except IntermodelError as error:
@@ -251,30 +296,58 @@ class Records:
             how = "was computed from its bytes when it was added here; it is computed again before the model is loaded."
             found.append(Check("The digest of its file", how, True))
         if record.statements or record.around:
-            bundle, keys = await self.bundle(record), [self.ledger.verifier, *self._trusted.verifiers]
+            bundle = await self.ledger.proven(_entries(record))
+            keys = [self.ledger.verifier, *self._trusted.verifiers]
+            known = {one.digest: Read(one.statement, one.at) for one in (*record.statements, *record.around)}
+
+            def read(payload: bytes) -> Read:
+                """Of bytes that were read from the ledger for this record the schema was looked at then."""
+                return known.get(digest_of(payload)) or statements.read(payload)
 
             def verified() -> list[Check]:
-                found = [(one.what, one.holds, one.found) for one in verify(bundle, keys).checks]
+                report = verify_parsed(bundle, keys, read=read)
+                found = [(one.what, one.holds, one.found) for one in report.checks]
                 return checks_of(found, {one.key.id: one.name for one in self._trusted.verifiers})
 
             found += await asyncio.to_thread(verified)
         return found
 
     async def bundle(self, record: Record) -> bytes:
-        """All statements about a thing, and about those it came from, as one file that can be verified offline."""
-        return await self.ledger.bundle(sorted({said.index for said in (*record.statements, *record.around)}))
+        """All statements about a thing, and about those it came from, as one file that can be verified offline; what
+        takes one of them back is there, too."""
+        return await self.ledger.bundle(_entries(record))
 
-    async def _record_new(self, subject: Subject, predicates: Mapping[str, Mapping[str, Any]]) -> tuple[int, ...]:
+    async def _entered(self, entries: Sequence[int], who: Who | None) -> None:
+        if who is not None:
+            await self.ledger.entered.keep(entries, who)
+
+    async def _counting(self, names: Sequence[str]) -> set[int]:
+        """The statements about these things that count now."""
+        found: set[int] = set()
+        for name in names:
+            with contextlib.suppress(NotFound):
+                found |= {one.index for one in await self._things.said(name) if one.counts}
+        return found
+
+    async def _record_new(
+        self, subject: Subject, predicates: Mapping[str, Mapping[str, Any]], *, again: bool = True
+    ) -> tuple[int, ...]:
         """Those that say something that the newest of their kind and source does not say, by their places in the
         ledger. All of them or none."""
         told = [Statement((subject,), predicate_type, predicate) for predicate_type, predicate in predicates.items()]
-        new = await self._evidence.new(subject.name, subject.digest, told)
+        new = await self._evidence.new(subject.name, subject.digest, told, again=again)
         if not new:
             return ()
         try:
             return tuple(entry.index for entry in await self.ledger.record_all(new))
         finally:
             self._listing.follow()
+
+
+def _entries(record: Record) -> list[int]:
+    """The entries on which a record rests, with those that take one of them back."""
+    said = (*record.statements, *record.around)
+    return sorted({one.index for one in said} | {by.entry for one in said for by in one.withdrawals})
 
 
 def _shortened(disclosed: dict[str, Any]) -> dict[str, Any]:

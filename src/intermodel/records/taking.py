@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import orjson
 
 from intermodel.core import Invalid, Refused
+from intermodel.core.statements import Statement
 from intermodel.ledger import Entry, Ledger, Verifier, uri, verify
 from intermodel.ledger import statement as statements
 from intermodel.ledger.bundle import LARGEST, Bundle
 from intermodel.ledger.dsse import Envelope, parse, verified
 from intermodel.ledger.keyring import key_of
 from intermodel.ledger.keys import PublicKey
+from intermodel.ledger.predicates import WITHDRAWAL
+from intermodel.ledger.withdrawal import NAME, things
 from intermodel.records.trusted import Trusted
 
-TAKEN = tuple(map(uri, ("what", "card", "disclosure", "lineage", "licence", "grade", "verdict")))
+TAKEN = tuple(map(uri, ("what", "card", "disclosure", "lineage", "licence", "grade", "verdict", "withdrawal")))
 """Kinds of statements that are taken over; a ledger's own (keys, checkpoints, receipts) are not."""
 
 
@@ -33,12 +36,12 @@ async def take(ledger: Ledger, trusted: Trusted, data: bytes) -> Taken:
     """Add what signers that are trusted here say about models in `data`, a bundle or one DSSE envelope: all or nothing.
 
     What stands in this ledger already is not added again, so there may be no entries. What somebody signed besides,
-    who is not trusted here, is left out. Raises `Refused` where no trusted signer signed any of it, `Invalid` for what
-    is neither, and where all is left out; then nothing was added.
+    who is not trusted here, is left out. A withdrawal may come before the statement. Raises `Refused` where no trusted
+    signer signed any of it, `Invalid` for what is neither, and where all is left out; then nothing was added.
     """
     keys = {one.key.id: one.key for one in trusted.verifiers}
     known: dict[str, set[_Word]] = {}
-    new, left_out, signed = [], [], 0
+    new, left_out, hint, signed = [], [], "", 0
     envelopes, vouched = await asyncio.to_thread(_envelopes, data)
     strange: dict[str, int] = {}
     for envelope in envelopes:
@@ -53,9 +56,10 @@ async def take(ledger: Ledger, trusted: Trusted, data: bytes) -> Taken:
             key_id = opened.signatures[0].keyid
             strange[key_id] = strange.get(key_id, 0) + 1
             continue
-        name, digest, word = found.subjects[0].name, found.subjects[0].digest, _word(opened, keys)
-        if len(word[2]) < len(opened.signatures) or not opened.signatures[0].keyid:
-            left_out.append(f"A word of {who} on '{name[:200]}' has a signature that names no key known here.")
+        digest, word = found.subjects[0].digest, _word(opened, keys)
+        if why := _not_taken(found, opened, word, who):
+            left_out.append(why[0])
+            hint = hint or why[1]
             continue
         if digest not in known:
             there = [entry.envelope for entry in await ledger.about(digest) if entry.statement]
@@ -74,11 +78,24 @@ async def take(ledger: Ledger, trusted: Trusted, data: bytes) -> Taken:
         before = " It is a later key of the same ledger." if key_id in vouched else ""
         left_out.append(f"{count} by a key that is not in records.trusted_signers: {key}.{before}")
     if len(left_out) == signed and not strange:
-        raise Invalid(left_out[0], hint="Add the other signer's key to records.trusted_signers, if you trust it.")
+        raise Invalid(left_out[0], hint=hint)
     return Taken(await ledger.record_envelopes(new, keys.values()) if new else [], tuple(left_out))
 
 
 _Word = tuple[str, bytes, frozenset[str]]
+
+
+def _not_taken(found: Statement, opened: Envelope, word: _Word, who: str) -> tuple[str, str] | None:
+    """Why a word of a trusted signer is left out, and what to do about it."""
+    about = things(found)
+    if len(word[2]) < len(opened.signatures) or not opened.signatures[0].keyid:
+        name = about[0].name[:200] if about else ""
+        why = f"A word of {who} on '{name}' has a signature that names no key known here."
+        return why, "Add the other signer's key to records.trusted_signers, if you trust it."
+    if found.predicate_type == WITHDRAWAL and any(one.name == NAME for one in about):
+        why = f"A withdrawal by {who} takes back another one, which changes nothing."
+        return why, "Whoever withdrew a statement that holds after all tells it anew."
+    return None
 
 
 def _word(opened: Envelope, keys: Mapping[str, PublicKey]) -> _Word:

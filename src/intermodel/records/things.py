@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from intermodel.core import Digest, NotFound
@@ -20,6 +20,8 @@ from intermodel.storage import Blobs
 MOST_ANCESTORS = 400
 """Things whose own statements are read for one record; a lineage that is larger says so."""
 FILES_REMEMBERED = 256
+MOST_IN_VAIN = 2
+"""So often it is looked beside what was told of a thing for what was told of its parents, and nothing found there."""
 _BREATH = 8
 """Things that are looked at in one go, so that calls which stream through this thread go on."""
 
@@ -66,12 +68,20 @@ class Things:
         model = models.get(address)
         held = await self.held(model) if model else None
         beside = await asyncio.to_thread(card_beside, model.path) if model else None
-        said = await self._evidence.about(address, [identity(address), *([held.digest] if held else [])])
+        said = await self._about(address, held)
         if beside is not None:
             return Thing(address, held, read_card(beside, "card:README.md", address), said)
         told = [one for one in counted(newest_count(said, address)) if one.predicate_type == CARD]
         card, problems = await asyncio.to_thread(self._told_card, address, told) if told else (None, ())
         return Thing(address, held, card, said, problems)
+
+    async def said(self, address: str) -> Sequence[Said]:
+        """The statements about a thing, with what became of each."""
+        model = (await self.models()).get(address)
+        return newest_count(await self._about(address, await self.held(model) if model else None), address)
+
+    async def _about(self, address: str, held: Held | None) -> Sequence[Said]:
+        return await self._evidence.about(address, [identity(address), *([held.digest] if held else [])])
 
     async def held(self, model: Model) -> Held:
         """What the file of a model says."""
@@ -93,15 +103,21 @@ class Things:
         around: list[Said] = []
         seen = {address}
         near = list(dict.fromkeys(edge.parent for edge in own.edges))
+        told_at, in_vain = 0, 0
         while near := [name for name in near if name not in seen]:
             further: dict[str, None] = {}
-            await self._evidence.expect([identity(name) for name in near[:MOST_ANCESTORS]])
+            digests = _digests(near[:MOST_ANCESTORS], models)
+            if told_at and in_vain < MOST_IN_VAIN and not self._evidence.knows(digests):
+                in_vain += not await self._evidence.expect_beside(digests, told_at)
+            else:
+                await self._evidence.expect(digests)
             for name in near:
                 if len(seen) > MOST_ANCESTORS:
                     far = f"The lineage holds more than {MOST_ANCESTORS} things: the farthest were not looked up"
                     return found, around, (far,)
                 seen.add(name)
                 thing = await self.of(name, models)
+                told_at = min((one.index for one in thing.said), default=0)
                 if thing.speaks:
                     found[name] = lineage = thing.lineage()
                     around += [one for one in newest_count(thing.said, name) if one.counts]
@@ -130,3 +146,10 @@ class Things:
             return read_card(data.decode(), first.source, address), differ
         except UnicodeDecodeError:
             return None, (f"The card that statement {first.index} names is no text.", *differ)
+
+
+def _digests(names: Iterable[str], models: Mapping[str, Model]) -> list[str]:
+    """By which something may be said of these: that of the name, and that of the file of a model of this machine."""
+    return [
+        digest for name in names for digest in (identity(name), *([str(models[name].digest)] if name in models else []))
+    ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from intermodel.core import Invalid
 from intermodel.ledger import Verifier, dsse
+from intermodel.ledger.keyring import Keyring
 from intermodel.ledger.note import ED25519
 
 
@@ -15,6 +16,10 @@ class Trusted:
     """The first who is listed comes first where they differ. Keys under one name are one signer's."""
 
     verifiers: tuple[Verifier, ...] = ()
+    revoked: tuple[Verifier, ...] = ()
+    """Keys of theirs that their ledgers took back. What these signed counts no more."""
+    learned: frozenset[str] = frozenset()
+    """The ids of the keys that the settings do not name."""
 
     @classmethod
     def of(cls, keys: Sequence[str]) -> Trusted:
@@ -32,6 +37,26 @@ class Trusted:
             found[one.key.id] = one
         return cls(tuple(found.values()))
 
+    def after(self, rings: Iterable[Keyring]) -> Trusted:
+        """With the later keys of the ledgers that theirs belong to, under the same names, and without the revoked ones.
+
+        A later key is signed by the one before it. At which place of their ledger something was signed is not known
+        here, so of a revoked key nothing counts, whenever that was.
+        """
+        ring_of = {one.key.id: ring for ring in rings for one in ring.periods}
+        found: dict[str, Verifier] = {}
+        revoked: dict[str, Verifier] = {}
+        for one in self.verifiers:
+            if (ring := ring_of.get(one.key.id)) is None:
+                found.setdefault(one.key.id, one)
+                continue
+            ids = [period.key.id for period in ring.periods]
+            for period in ring.periods[ids.index(one.key.id) :]:
+                known = revoked if period.revoked_from is not None else found
+                known.setdefault(period.key.id, Verifier(one.name, period.key))
+        learned = found.keys() - {one.key.id for one in self.verifiers}
+        return Trusted(tuple(found.values()), tuple(revoked.values()), frozenset(learned))
+
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(one.name for one in self.verifiers))
@@ -39,18 +64,16 @@ class Trusted:
     def signer(self, envelope: bytes) -> tuple[str, str]:
         """Name and key id of the first of them who signed it, as a statement; empty where none did. The signature is
         checked."""
-        if self.verifiers:
-            try:
-                opened = dsse.parse(envelope)
-                signed = dsse.verified(opened, {one.key.id: one.key for one in self.verifiers})
-            except Invalid:
-                return "", ""
-            if opened.payload_type != dsse.IN_TOTO:
-                return "", ""
-            for one in self.verifiers:
-                if one.key.id in signed:
-                    return one.name, one.key.id
-        return "", ""
+        return next(iter(self.signers(envelope)), ("", ""))
+
+    def signers(self, envelope: bytes) -> tuple[tuple[str, str], ...]:
+        """The same of each of them, once, in the order of the settings."""
+        found = _signed(envelope, self.verifiers)
+        return tuple((name, found[name]) for name in self.names if name in found)
+
+    def revoked_signer(self, envelope: bytes) -> str:
+        """The name of one of them who signed it with a key that was revoked since; "" where none did."""
+        return next(iter(_signed(envelope, self.revoked)), "")
 
     def rank(self, name: str) -> int:
         """Of a signer's word: 1 for the first who is listed."""
@@ -58,6 +81,22 @@ class Trusted:
 
 
 NOBODY = Trusted()
+
+
+def _signed(envelope: bytes, verifiers: Sequence[Verifier]) -> dict[str, str]:
+    """By name, the first of these keys that signed it, as a statement."""
+    if not verifiers:
+        return {}
+    try:
+        opened = dsse.parse(envelope)
+        signed = dsse.verified(opened, {one.key.id: one.key for one in verifiers})
+    except Invalid:
+        return {}
+    found: dict[str, str] = {}
+    for one in verifiers:
+        if one.key.id in signed and opened.payload_type == dsse.IN_TOTO:
+            found.setdefault(one.name, one.key.id)
+    return found
 
 
 def _refused(place: int, why: str) -> Invalid:

@@ -139,7 +139,9 @@ receipts = Table(
     Column("document", Text, nullable=False),
     Index("ix_receipts_token_id_id", "token_id", "id"),
 )
-"""The account of every call. `id` begins with the time, `at` is in microseconds since 1970, `cost` in nano-dollars."""
+"""The account of every call. `id` begins with the time, `at` is in microseconds since 1970, `cost` in nano-dollars: -1
+where nobody knows it, and so much less as is known of it.
+"""
 
 receipts_unsealed = Table(
     "receipts_unsealed",
@@ -195,6 +197,18 @@ ledger_receipts = Table(
     Index("ix_ledger_receipts_last", "log", "last"),
 )
 """Which receipts an entry of the ledger covers: 26 bytes of id and 32 of leaf hash for each, in the tree's order."""
+
+ledger_entered = Table(
+    "ledger_entered",
+    metadata,
+    Column("log", String(32), primary_key=True),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),
+    Column("token", String(64), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("user", String(200), nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+"""Who had an entry of the ledger made: the token's id and name, and whose it is. A row may be erased."""
 
 personal = Table(
     "personal",

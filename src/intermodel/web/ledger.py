@@ -21,6 +21,7 @@ from starlette.routing import Route
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
 from intermodel.core.errors import Limited
 from intermodel.ledger import Ledger
+from intermodel.ledger.history import PUBLISHED
 from intermodel.ledger.log import CHECKPOINT
 from intermodel.ledger.watch import Fork
 from intermodel.ledger.witness import LARGEST_REQUEST, Witness
@@ -48,6 +49,7 @@ def ledger_routes(ledger: Ledger, witness: Witness | None, *, publish: bool) -> 
         *(
             [
                 Route("/ledger/checkpoint", published.checkpoint, methods=["GET"]),
+                Route("/ledger/keys", published.keys, methods=["GET"]),
                 Route("/ledger/tile/{path:path}", published.tile, methods=["GET"]),
             ]
             if publish
@@ -66,6 +68,11 @@ class Published:
         """The newest checkpoint whose tiles are there."""
         data = await asyncio.to_thread(_read, self._folder / CHECKPOINT)
         return Response(data, media_type=_TEXT, headers=_SAFE | {"Cache-Control": "no-cache"})
+
+    async def keys(self, _request: Request) -> Response:
+        """What the ledger says of its keys, with the proof."""
+        data = await asyncio.to_thread(_read, self._folder / PUBLISHED)
+        return Response(data, media_type="application/json", headers=_SAFE | {"Cache-Control": "no-cache"})
 
     async def tile(self, request: Request) -> Response:
         """A tile of hashes or a bundle of entries. None of them ever changes."""

@@ -20,6 +20,7 @@ from intermodel.core import Invalid
 
 NAMES = (
     "article", "card", "checkpoint", "disclosure", "grade", "key", "licence", "lineage", "receipts", "verdict", "what",
+    "withdrawal",
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ def uri(name: str) -> str:
     return f"urn:intermodel:{name}:v1"
 
 
-KEY, RECEIPTS, CHECKPOINT = uri("key"), uri("receipts"), uri("checkpoint")
+KEY, RECEIPTS, CHECKPOINT, WITHDRAWAL = uri("key"), uri("receipts"), uri("checkpoint"), uri("withdrawal")
 _BY_URI = {uri(name): name for name in NAMES}
 
 

@@ -190,6 +190,8 @@ class _Reader:
         if self._on is None and not any(licence.end for choice in terms.choices for licence in choice):
             return terms
         choices = tuple(tuple(_dated(each, self._on, self._notes) for each in choice) for choice in terms.choices)
+        if choices == terms.choices:
+            return terms  # the same ones, so that what is weighed already is not weighed again
         return replace(terms, choices=choices)
 
 

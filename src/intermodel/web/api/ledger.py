@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from intermodel.core import NotFound
 from intermodel.core.statements import Statement, Subject
-from intermodel.ledger import Ledger, uri
+from intermodel.ledger import Entry, Ledger, uri
+from intermodel.ledger.withdrawal import named_by
+from intermodel.web.api.entered import who_asks
 from intermodel.web.api.forms import Form, Line
 from intermodel.web.api.operation import Asked, Made, Operation, Raw
 
@@ -55,6 +58,7 @@ class Statements:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._signing = asyncio.Lock()
 
     def operations(self) -> list[Operation]:
         post, bundle = "/ledger/statements", "/ledger/{index}/bundle"
@@ -64,14 +68,28 @@ class Statements:
         ]
 
     async def sign(self, asked: Asked) -> Made:
-        """Sign a statement and add it to the ledger, for good. It is durable once this answers."""
+        """Sign a statement and add it to the ledger, for good. It is durable once this answers. Asked for the same
+        statement again, it adds nothing, and tells where that stands."""
         form: StatementForm = asked.body
         subject = Subject(form.subject.name, form.subject.digest)
-        made = await self._ledger.record(Statement((subject,), uri(form.predicate), form.said))
+        statement = Statement((subject,), uri(form.predicate), form.said)
+        async with self._signing:
+            if (made := await self._signed(statement)) is None:
+                made = await self._ledger.record(statement)
+                await self._ledger.entered.keep([made.index], who_asks(asked))
         return Made(SignedState(index=made.index, signer=made.signer, at=made.at))
 
+    async def _signed(self, statement: Statement) -> Entry | None:
+        """The entry with exactly this statement, by the key that signs now, which was not withdrawn since."""
+        signer, ring = self._ledger.keys.current.key.id, self._ledger.keys
+        about = await self._ledger.about(statement.subjects[0].digest)
+        gone = {named_by(one.statement) for one in about if ring.signs(one.signer, one.index)}
+        mine = (one for one in about if one.statement == statement and one.signer == signer)
+        return next((one for one in mine if one.digest not in gone), None)
+
     async def bundle(self, asked: Asked) -> Raw:
-        """Take along an entry of the ledger with all that proves it."""
+        """Take along an entry of the ledger with all that proves it, and with what takes it back."""
         if not _INDEX.fullmatch(asked.name) or int(asked.name) >= self._ledger.log.size:
             raise NotFound(f"The ledger has no entry {asked.name[:40]}.", hint=f"It has {self._ledger.log.size}.")
-        return Raw(await self._ledger.bundle([int(asked.name)]), "application/json")
+        index = int(asked.name)
+        return Raw(await self._ledger.bundle([index, *await self._ledger.withdrawals([index])]), "application/json")

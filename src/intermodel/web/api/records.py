@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -17,6 +18,8 @@ from intermodel.records.record import Record
 from intermodel.records.store import Records as Store
 from intermodel.records.told import Told
 from intermodel.records.verdict import COUNTRIES, Purpose
+from intermodel.records.withdrawing import Withdrawal
+from intermodel.web.api.entered import who_asks
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import Asked, Operation, Raw
 
@@ -25,6 +28,8 @@ TAKEN_BYTES = 16 * 1024 * 1024
 TOLD_BYTES = 4 * 1024 * 1024
 """Largest document that tells of a thing: a card and a lineage of a few thousand things."""
 
+INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
+"""A number of an entry."""
 _MOST_VALUES = 12
 
 
@@ -188,6 +193,27 @@ class Taken(Form):
     """What was not taken that a trusted signer signed, and why."""
 
 
+class Reason(Form):
+    """Why."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=2000)]
+    """What is wrong, in a sentence. It stands in the ledger for good; mail addresses and telephone numbers are left
+    out."""
+
+
+class WithdrawnState(Form):
+    """What was taken back just now; nothing where all of it was before."""
+
+    new: list[int]
+    """The entries that were made, which say so."""
+    withdrawn: list[int]
+    """The entries that they take back."""
+    aside: list[int]
+    """Those of them that others signed: they are set aside by this node alone, and stay their signers' word."""
+    again: list[int]
+    """Statements that count again, for what was withdrawn had superseded them."""
+
+
 class ToldForm(Form):
     """What somebody tells of a thing. The node signs that it was told so, by whom and where."""
 
@@ -229,12 +255,17 @@ class Records:
             Operation("GET", one, self.get, RecordState, misses=True),
             Operation("PUT", one, self.put, Recorded, takes=ToldForm, who="admin", most=TOLD_BYTES),
             Operation("POST", f"{one}/sign", self.sign, Recorded, who="admin", misses=True),
+            Operation("POST", f"{one}/withdraw", self.withdraw, WithdrawnState, takes=Reason, who="admin", misses=True),
             Operation("GET", f"{one}/passport", self.passport, PassportState, Standing, misses=True),
             Operation("GET", f"{one}/verdict", self.verdict, VerdictState, Asking, misses=True),
             Operation("GET", f"{one}/grades", self.grades, Grades, misses=True),
             Operation("GET", f"{one}/bom", self.bom, Bill, BomQuery, misses=True),
             Operation("GET", f"{one}/bundle", self.bundle, Bundle, misses=True),
-        ]
+            Operation(
+                "POST", "/ledger/{index}/withdraw", self.withdraw_entry, WithdrawnState, takes=Reason, who="admin",
+                misses=True, clashes=True,
+            ),
+        ]  # fmt: skip
 
     async def search(self, asked: Asked) -> dict[str, Any]:
         """Find things by words and facets."""
@@ -244,7 +275,7 @@ class Records:
 
     async def take(self, asked: Asked) -> Taken:
         """Take over what signers say whom this node trusts, out of a bundle of theirs or one signed envelope."""
-        taken = await self._records.take(asked.raw)
+        taken = await self._records.take(asked.raw, who_asks(asked))
         entries = [TakenEntry(index=entry.index, signer=entry.signer) for entry in taken.entries]
         return Taken(entries=entries, left_out=list(taken.left_out))
 
@@ -255,15 +286,25 @@ class Records:
     async def put(self, asked: Asked) -> dict[str, Any]:
         """Tell of a thing. What the same source told before of the same kind is superseded and stays in the ledger."""
         told = Told.of(asked.body.model_dump(exclude_none=True))
-        record = await self._records.put(asked.name, told)
+        record = await self._records.put(asked.name, told, who_asks(asked))
         return await asyncio.to_thread(lambda: _recorded(record, cautions(told)))
 
     async def sign(self, asked: Asked) -> dict[str, Any]:
         """Sign what this node reads of a model that it holds: its file's facts, and its card."""
-        record = await self._records.sign(asked.name)
+        record = await self._records.sign(asked.name, who_asks(asked))
         return await asyncio.to_thread(
             lambda: _recorded(record, card_cautions(record.card.text) if record.card else graph_cautions(record.graph))
         )
+
+    async def withdraw(self, asked: Asked) -> WithdrawnState:
+        """Take back all that this node said of a thing under its name. It stays in the ledger, and counts no more."""
+        return _withdrawn(await self._records.withdraw(asked.name, asked.body.reason, who_asks(asked)))
+
+    async def withdraw_entry(self, asked: Asked) -> WithdrawnState:
+        """Take back one statement. Another signer's is set aside, for this node alone."""
+        if not INDEX.fullmatch(asked.name):
+            raise NotFound(f"'{asked.name[:40]}' is no number of an entry.", code="entry_not_found")
+        return _withdrawn(await self._records.withdraw(int(asked.name), asked.body.reason, who_asks(asked)))
 
     async def passport(self, asked: Asked) -> dict[str, Any]:
         """What a thing is, from what it was made, how open it is, what it may be used for, and what is unknown."""
@@ -297,6 +338,12 @@ class Records:
                 code="nothing_signed",
             )
         return Raw(await self._records.bundle(record), "application/json")
+
+
+def _withdrawn(made: Withdrawal) -> WithdrawnState:
+    return WithdrawnState(
+        new=list(made.new), withdrawn=list(made.withdrawn), aside=list(made.aside), again=list(made.again)
+    )
 
 
 def _recorded(record: Record, said: Sequence[str]) -> dict[str, Any]:

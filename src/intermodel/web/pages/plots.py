@@ -13,7 +13,8 @@ from intermodel.web.pages.periods import Period
 MOST_SERIES = 6
 """As many as colours that can be told apart; the busiest ones."""
 
-Unit = Literal["s", "%", "$"]
+Unit = Literal["s", "%", "$", ""]
+"""Seconds, percent, dollars; "" counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ def failures(stretches: Sequence[Stretch], period: Period, now: float) -> Plot:
 
 
 def by_day(days: Sequence[Spent], period: Period, now: float) -> Plot:
-    """What each day cost, in dollars."""
-    spent = {one.key: one.cost / 1e9 for one in days}
+    """What each day cost, in dollars, as far as that is known."""
+    spent = {one.key: one.cost / 1e9 if one.known else None for one in days}
     times = _times(period, now)
     return Plot("Spent", "$", "bar", times, {"Spent": [spent.get(_day(at), 0.0) for at in times]})
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from intermodel.core import Invalid, NotFound
 from intermodel.governance import Caller
+from intermodel.ledger import EnteredBy
 from intermodel.records.catalogue import Query
 from intermodel.records.passport import Line, Passport, compared
 from intermodel.records.picture import WORDS, picture
@@ -80,7 +81,8 @@ class Records:
         place = request.query_params.get("place", "")
         one = await self._records.passport(request.path_params["address"], place)
         card = await _card(one.record)
-        return await asyncio.to_thread(_passport, request, caller, one, card, place)  # it may have many ancestors
+        entered = await self._records.entered(one.record) if caller.admin else {}
+        return await asyncio.to_thread(_passport, request, caller, one, card, place, entered)  # many ancestors, maybe
 
     async def compare(self, request: Request, caller: Caller) -> Response:
         """Two or three passports side by side."""
@@ -118,7 +120,10 @@ class Records:
         )
 
 
-def _passport(request: Request, caller: Caller, one: Passport, card: Rendered | None, place: str) -> Response:
+def _passport(
+    request: Request, caller: Caller, one: Passport, card: Rendered | None, place: str,
+    entered: Mapping[int, EnteredBy],
+) -> Response:  # fmt: skip
     wide, narrow = picture(one.record.graph, one.record.address)
     return page(
         request.scope,
@@ -139,6 +144,7 @@ def _passport(request: Request, caller: Caller, one: Passport, card: Rendered | 
         card=card,
         notice=one.obligations.get("notice", ""),
         said=[*one.record.statements, *one.record.around],
+        entered=entered,
         frameworks=FRAMEWORKS,
         wide=Markup(wide),  # noqa: S704 - every label of it is escaped by `picture`
         narrow=Markup(narrow),  # noqa: S704

@@ -20,6 +20,7 @@ from intermodel.web.pages.calls import Calls
 from intermodel.web.pages.chat import Chat
 from intermodel.web.pages.deployments import Deployments
 from intermodel.web.pages.home import Home
+from intermodel.web.pages.ledger import LedgerPages
 from intermodel.web.pages.listing import Listing
 from intermodel.web.pages.models import Models
 from intermodel.web.pages.records import Records
@@ -46,6 +47,7 @@ def page_routes(
         Route("/chat", _signed_in(auth, chat.say), methods=["POST"]),
         *_figures(gateway, auth, tokens),
         *_records(known, auth),
+        *_ledger(settings, gateway, known, auth),
         Route("/signin", signin.show, methods=["GET"]),
         Route("/signin", signin.submit, methods=["POST"]),
         Route("/signout", signin.sign_out, methods=["POST"]),
@@ -77,6 +79,16 @@ def _records(known: Known, auth: Auth) -> list[BaseRoute]:
         Route("/records", _signed_in(auth, records.search)),
         Route("/records/compare", _signed_in(auth, records.compare)),
         Route("/records/{address:path}", _signed_in(auth, records.show)),
+    ]
+
+
+def _ledger(settings: Settings, gateway: Gateway, known: Known, auth: Auth) -> list[BaseRoute]:
+    """The pages about the signed record itself."""
+    ledger = LedgerPages(settings, gateway, known, auth)
+    return [
+        Route("/ledger", _signed_in(auth, ledger.show_all), methods=["GET"]),
+        Route("/ledger/entries/{index}", _signed_in(auth, ledger.show), methods=["GET"]),
+        Route("/ledger/predicates/{name}", _signed_in(auth, ledger.predicate), methods=["GET"]),
     ]
 
 

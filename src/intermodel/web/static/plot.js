@@ -21,6 +21,7 @@ const FORMS = {
   s: (value) => (value && value < 0.1 ? `${short.format(value * 1000)} ms` : `${short.format(value)} s`),
   "%": (value) => `${short.format(value)} %`,
   $: (value) => `$${short.format(value)}`,
+  "": (value) => (Number.isInteger(value) ? value.toLocaleString("en") : ""), // of what is counted there is no half
 };
 
 const DAY_S = 86400;
