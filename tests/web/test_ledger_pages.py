@@ -471,21 +471,21 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 
 async def test_entries_by_day(ledger: Ledger) -> None:
-    plot = await Entries(ledger, NOBODY).by_day(NOW)
+    plot = await Entries(ledger, lambda: NOBODY).by_day(NOW)
     assert plot is not None
     assert len(plot.times) == 30
     assert [(machine(at)[:10], values) for at, values in plot.rows][:5] == [
         (machine(NOW - day * DAY)[:10], [float(count)]) for day, count in enumerate((4, 3, 2, 2, 0))
     ]
-    cut = await Entries(ledger, NOBODY, looked_at=8).by_day(NOW)
+    cut = await Entries(ledger, lambda: NOBODY, looked_at=8).by_day(NOW)
     assert cut is not None
     assert [values for _, values in cut.rows] == [[4.0], [3.0]], "of the day before not all were looked at"
-    assert await Entries(ledger, NOBODY, looked_at=3).by_day(NOW) is None
+    assert await Entries(ledger, lambda: NOBODY, looked_at=3).by_day(NOW) is None
 
 
 async def test_those_of_a_signer_are_looked_for_a_stretch_at_a_time(ledger: Ledger) -> None:
     friend = LocalSigner.make()
-    entries = Entries(ledger, Trusted((Verifier("friend", friend.public),)), looked_at=4)
+    entries = Entries(ledger, lambda: Trusted((Verifier("friend", friend.public),)), looked_at=4)
     wanted = Wanted(signer=friend.public.id)
     first = await entries.list(wanted, Asking())
     assert (first.lines, first.low) == ([], 7)

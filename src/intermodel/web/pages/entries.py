@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -100,9 +100,9 @@ class Asking:
 
 
 class Entries:
-    """Lists of a ledger's entries. Whose word counts beside its own, `trusted` says."""
+    """Lists of a ledger's entries. Whose word counts beside its own, `trusted` says at each moment."""
 
-    def __init__(self, ledger: Ledger, trusted: Trusted, looked_at: int = LOOKED_AT) -> None:
+    def __init__(self, ledger: Ledger, trusted: Callable[[], Trusted], looked_at: int = LOOKED_AT) -> None:
         self._ledger = ledger
         self._trusted = trusted
         self.looked_at = looked_at
@@ -143,7 +143,7 @@ class Entries:
         if entry is None:
             return Line(number)
         names = tuple(one.name or one.digest for one in things(entry.statement)) if entry.statement else ()
-        return Line(number, entry, signed_by(entry, self._ledger.keys, self._trusted), title_of(entry), names)
+        return Line(number, entry, signed_by(entry, self._ledger.keys, self._trusted()), title_of(entry), names)
 
 
 def _day(at: float) -> int:

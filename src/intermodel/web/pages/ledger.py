@@ -25,7 +25,6 @@ from intermodel.ledger.withdrawal import Withdrawn, named_by, things
 from intermodel.records.passport import Check, checks_of
 from intermodel.records.said import read_statement
 from intermodel.records.store import Records
-from intermodel.records.trusted import Trusted
 from intermodel.settings import Settings
 from intermodel.storage import DataFolder
 from intermodel.web.auth import Auth
@@ -39,6 +38,8 @@ MOST_TYPES = 60
 """Types of predicates that are offered to choose from."""
 MOST_SUBJECTS = 20
 """Subjects of an entry that are shown, and whose records are looked for; the statement itself names all."""
+MOST_PLACES = 200
+"""Newest entries about a thing among which the statement is looked for that a withdrawal names."""
 RECEIPTS = 40
 """Receipts of an entry on one page."""
 
@@ -68,9 +69,8 @@ class LedgerPages:
     def __init__(self, settings: Settings, gateway: Gateway, records: Records, auth: Auth) -> None:
         self._options = settings.ledger
         self._data = DataFolder(settings.data).path
-        self._trusted = Trusted.of(settings.records.trusted_signers)
         self._ledger = records.ledger
-        self._entries = Entries(records.ledger, self._trusted)
+        self._entries = Entries(records.ledger, lambda: records.trusted)
         self._records = records
         self._catalog = gateway.catalog
         self._receipts = gateway.accounts.receipts
@@ -122,9 +122,9 @@ class LedgerPages:
                 code="entry_not_found",
             )
         entry = await ledger.entry(int(given))
-        about = await self._about(entry)
-        if not caller.admin and not any(one.record for one in about):
+        if not caller.admin and not await self._is_shown(entry):
             await self._auth.admin(request.scope)
+        about = await self._about(entry)
         note = Note.parse(ledger.checkpoint())
         head = Checkpoint.parse(note.text)
         proof = ledger.log.inclusion(entry.index, head.size)
@@ -145,7 +145,7 @@ class LedgerPages:
             raw=entry.envelope.decode(errors="replace"),
             about=about,
             more=max(0, len(said.subjects) - len(about)) if said else 0,
-            signed=signed_by(entry, ledger.keys, self._trusted),
+            signed=signed_by(entry, ledger.keys, self._records.trusted),
             head=head,
             leaf=merkle.leaf_hash(entry.envelope),
             proof=proof,
@@ -185,22 +185,43 @@ class LedgerPages:
         """What it is about, as far as that is shown, each with its record."""
         if entry.statement is None:
             return []
-        held = {str(model.digest): address for address, model in (await self._catalog.models()).items()}
-        found: list[About] = []
+        held, found = await self._held(), list[About]()
         taken_back = named_by(entry.statement)
         for one in entry.statement.subjects[:MOST_SUBJECTS]:
             if one.digest == taken_back:
                 found.append(About("", one.digest, entry=await self._place(taken_back, things(entry.statement))))
                 continue
-            names = dict.fromkeys(filter(None, (one.name, held.get(one.digest, ""))))
-            shown = [name for name in names if await self._shows(name, entry.index)]
-            found.append(About(one.name, one.digest, shown[0] if shown else ""))
+            found.append(About(one.name, one.digest, await self._showing(one, held, entry.index)))
         return found
 
+    async def _is_shown(self, entry: Entry) -> bool:
+        """Whether a record shows the entry: who may see the one may see the other."""
+        held = await self._held()
+        subjects = things(entry.statement) if entry.statement else ()
+        for one in subjects[:MOST_SUBJECTS]:
+            if await self._showing(one, held, entry.index):
+                return True
+        return False
+
+    async def _held(self) -> dict[str, str]:
+        """The models of this machine: their addresses, by the digest of their file."""
+        return {str(model.digest): address for address, model in (await self._catalog.models()).items()}
+
+    async def _showing(self, subject: Subject, held: Mapping[str, str], index: int) -> str:
+        """The address of a record of the subject that shows that entry; "" where none does."""
+        for name in dict.fromkeys(filter(None, (subject.name, held.get(subject.digest, "")))):
+            if await self._shows(name, index):
+                return name
+        return ""
+
     async def _place(self, statement: str, about: Sequence[Subject]) -> int | None:
-        """Where the statement of that digest stands, which is about these; None where it is not in this ledger."""
-        entries = await self._ledger.about(about[0].digest) if about else []
-        return next((one.index for one in entries if one.digest == statement), None)
+        """Where the statement of that digest stands, which is about these; None where it is not in this ledger, or not
+        among the newest about them."""
+        digest = about[0].digest if about else ""
+        for index in reversed((await self._ledger.places([digest])).get(digest, [])[-MOST_PLACES:]):
+            if (await self._ledger.entry(index)).digest == statement:
+                return index
+        return None
 
     async def _shows(self, address: str, index: int) -> bool:
         """Whether there is a record at that address, and it shows that entry."""
@@ -211,7 +232,7 @@ class LedgerPages:
 
     async def _verified(self, entry: Entry) -> tuple[list[Check], Sequence[Withdrawn]]:
         """What `intermodel verify` finds of the entry at this moment, and what takes it back."""
-        index, verifiers = entry.index, self._trusted.verifiers
+        index, verifiers = entry.index, self._records.trusted.verifiers
         bundle = await self._ledger.bundle([index, *await self._ledger.withdrawals([index])])
         report = await asyncio.to_thread(verify, bundle, [self._ledger.verifier, *verifiers])
         names = {one.key.id: one.name for one in verifiers}
@@ -240,7 +261,7 @@ class LedgerPages:
     def _signers(self, wanted: str) -> dict[str, str]:
         """By whose key entries may be asked for: this ledger's, the newest first, and those that are trusted."""
         own = {one.key.id: f"This node, {one.key.id[:8]}" for one in reversed(self._ledger.keys.periods)}
-        named = {one.key.id: f"{one.name}, {one.key.id[:8]}" for one in self._trusted.verifiers}
+        named = {one.key.id: f"{one.name}, {one.key.id[:8]}" for one in self._records.trusted.verifiers}
         known = own | {key: name for key, name in named.items() if key not in own}
         return known if not wanted or wanted in known else known | {wanted: f"{wanted[:16]}…"}
 
