@@ -31,6 +31,7 @@ from intermodel.web.pages.entries import PAGE, Asking, Entries, Wanted
 from intermodel.web.pages.statements import TITLES, signed_by, title_of
 from intermodel.web.pages.words import machine, moment
 from tests.evidence import HOSTILE, LATER, OPAQUE, Others, begin, graded, on, opaque, record, take
+from tests.gateway.calling import until
 from tests.support import Running, running, settings_for
 from tests.web.test_gateway_pages import text, token, visit_as
 from tests.web.test_pages import visit
@@ -253,6 +254,19 @@ def test_whose_word_each_is(told: Set) -> None:
     ):
         assert f"Signed by {whose}" in text(get(told, f"/ledger/entries/{index}"))
         assert whose in text(get(told, f"/ledger?before={index + 1}"))
+
+
+def test_who_is_trusted_since_the_start_is_known_by_name(told: Set) -> None:
+    records, late = told.node.node.records, LocalSigner.make()
+    index, before = take(told.node, late, graded(80)), records.trusted
+    address = f"/ledger/entries/{index}"
+    assert "Signed by somebody whose word does not count here" in text(get(told, address))
+    told.node.loop.call_soon_threadsafe(records.trust, Trusted((*before.verifiers, Verifier("late", late.public))))
+    try:
+        until(lambda: "Signed by late" in text(get(told, address)))
+        assert "late" in text(get(told, f"/ledger?signer={late.public.id}"))
+    finally:
+        told.node.loop.call_soon_threadsafe(records.trust, before)
 
 
 # One entry
