@@ -154,7 +154,7 @@ async def test_both_databases_find_the_same(database: Database) -> None:
 
 async def test_of_many_with_one_address_the_last_is_found(database: Database) -> None:
     """So many at once that they are indexed as they are taken, before the database has given them numbers."""
-    catalogue = Catalogue(database)
+    catalogue = Catalogue(database, stored_from=1_500)
     await catalogue.put([Entry("a/first"), Entry("a/llama-7", popularity=9, tags=("old",))])
     many = [Entry(f"a/llama-{i % 1_700}", popularity=i, tags=(f"round{i // 1_700}",)) for i in range(2_500)]
     assert await catalogue.put(many) == 2_500

@@ -68,7 +68,7 @@ class Catalogue:
         """
         source, done = iter(entries), 0
         while True:
-            count, batch, segment = await asyncio.to_thread(_taken, source, self._batch)
+            count, batch, segment = await asyncio.to_thread(_taken, source, self._batch, self._stored_from)
             if not count:
                 return done
             if segment is None:
@@ -205,16 +205,17 @@ def _keeper(stored_from: int) -> Keeper:
     return Keeper(stored_from)
 
 
-def _taken(source: Iterator[Entry], most: int) -> tuple[int, Batch, Segment | None]:
-    """How many were taken; what is written of them; and of many, the index over them, with numbers from 0.
+def _taken(source: Iterator[Entry], most: int, indexed_from: int) -> tuple[int, Batch, Segment | None]:
+    """How many were taken; what is written of them; and the index over so many, with numbers from 0.
 
-    Entries live for a chunk and no longer: all of them would be too many for the processor's cache, and to free them in
-    one go holds up every other thread.
+    Of many, each entry lives for some thousands and no longer: all of them would be too many for the processor's cache,
+    and to free them in one go holds up every other thread.
     """
     places: dict[str, int] = {}
     keys: list[int] = []
     documents: list[str] = []
     ancestors: list[list[int]] = []
+    waiting: list[Entry] = []
     builder: Builder | None = None
     while most > 0 and (some := list(itertools.islice(source, min(most, rows.CHUNK)))):
         for entry in some:
@@ -223,12 +224,13 @@ def _taken(source: Iterator[Entry], most: int) -> tuple[int, Batch, Segment | No
             documents.append(entry.written())
             ancestors.append([key_of(ancestor) for ancestor in entry.ancestors])
             most -= 1 + len(entry.summary) // LONG
-        if builder is None and len(some) == rows.CHUNK:
+        waiting += some
+        if len(keys) >= indexed_from:
             from intermodel.records.catalogue.segment import Builder  # slow to import, and rarely needed
 
-            builder = Builder()
-        if builder is not None:
-            builder.add(some)
+            builder = builder or Builder()
+            builder.add(waiting)
+            waiting.clear()
     # of one address the last; in the order of the hashes, as the database's index takes them quickest
     addresses = dict(sorted(((address, keys[at]) for address, at in places.items()), key=itemgetter(1)))
     order = [places[address] for address in addresses]

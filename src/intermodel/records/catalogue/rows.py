@@ -98,11 +98,14 @@ async def insert_(db: AsyncConnection, numbers: Sequence[int], batch: Batch) -> 
     """Write entries under those numbers."""
     await _insert(db, catalogue_records, zip(numbers, batch.addresses.values(), batch.documents, strict=True))
     found = {(one, number) for number, ancestors in zip(numbers, batch.ancestors, strict=True) for one in ancestors}
-    await _insert(db, catalogue_ancestors, iter(sorted(found)))
+    if found:
+        await _insert(db, catalogue_ancestors, iter(sorted(found)))
 
 
 async def delete_(db: AsyncConnection, numbers: Sequence[int], change: int) -> None:
     """Delete the rows of those numbers, as of that change."""
+    if not numbers:
+        return
     await _insert(db, catalogue_gone, ((number, change) for number in numbers))
     for some in batched(numbers):
         await db.execute(delete(catalogue_records).where(_among(db, catalogue_records.c.number, some)))
