@@ -36,7 +36,8 @@ from intermodel.web.app import Guard
 from intermodel.web.auth import Auth
 from intermodel.web.told import Tell, to_logging
 from intermodel.writer.door import budget_name, token_name
-from intermodel.writer.runs import FOLDER, Runs
+from intermodel.writer.listed import FOLDER
+from intermodel.writer.runs import Runs
 
 log = logging.getLogger(__name__)
 

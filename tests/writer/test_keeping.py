@@ -18,8 +18,9 @@ from intermodel.node import _forget_run
 from intermodel.writer import reader
 from intermodel.writer.journal import FILE, Journal
 from intermodel.writer.keeping import check_free
+from intermodel.writer.listed import new_id
 from intermodel.writer.run import go_on
-from intermodel.writer.runs import Runs, new_id
+from intermodel.writer.runs import Runs
 from intermodel.writer.state import state_of
 from tests.support import Running
 from tests.writer.script import PAGES, Web, entry

@@ -9,15 +9,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
+from intermodel.writer import listed
 from intermodel.writer.journal import Journal
+from intermodel.writer.listed import list_at, names, new_id
 from intermodel.writer.reader import plan_of
-from intermodel.writer.runs import Run, Runs, list_at, new_id
+from intermodel.writer.runs import Run, Runs
 from intermodel.writer.state import state_of
 from intermodel.writer.values import MOST_TOPIC, Brief
 
@@ -231,6 +234,61 @@ async def test_a_run_whose_folder_is_gone_is_not_listed(tmp_path: Path) -> None:
         assert [run.elsewhere for run in await runs.newest(10)] == [str(tmp_path / "moved")]
         own = await runs.new(BRIEF)
         assert list_at(tmp_path / "writer", tmp_path / "writer" / own) == own, "it is there already"
+
+
+async def test_taking_a_run_of_a_terminal_off_the_list_leaves_its_budget(tmp_path: Path) -> None:
+    name, forgotten = list_at(tmp_path / "writer", begun(tmp_path / "post")), list[str]()
+
+    async def forget(one: str) -> None:
+        forgotten.append(one)
+
+    runs = Runs(tmp_path / "writer", ("false",), forget=forget)
+    await runs.remove(name)
+    assert await runs.newest(10) == []
+    assert forgotten == []
+
+
+async def test_a_folder_that_cannot_be_looked_into_keeps_nobody_from_the_others(tmp_path: Path) -> None:
+    name = list_at(tmp_path / "writer", begun(tmp_path / "post"))
+    (tmp_path / "post").rename(tmp_path / "moved")
+    # a name that is too long for the system, as root may look into everything else
+    (tmp_path / "writer" / name).unlink()
+    (tmp_path / "writer" / name).symlink_to(tmp_path / ("x" * 300))
+    async with runs_in(tmp_path / "writer") as runs:
+        own = await runs.new(BRIEF)
+        told = {run.id: run.standing for run in await runs.newest(10)}
+        assert told.keys() == {own, name}
+        assert told[name] == "broken"
+        await runs.remove(name)
+        assert [run.id for run in await runs.newest(10)] == [own]
+        end(await until(lambda: runs.get(own), "running"))
+        await until(lambda: runs.get(own), "finished")
+
+
+def test_folders_that_are_gone_leave_room_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listed, "MOST", 2)
+    for number in range(5):
+        folder = begun(tmp_path / f"post{number}")
+        list_at(tmp_path / "writer", folder)
+        folder.rename(tmp_path / f"moved{number}")
+    assert len(list((tmp_path / "writer").iterdir())) == 1
+    for number in (0, 1):
+        list_at(tmp_path / "writer", tmp_path / f"moved{number}")
+    with pytest.raises(Conflict, match="as many as a node keeps"):
+        list_at(tmp_path / "writer", tmp_path / "moved2")
+
+
+def test_starts_at_once_list_a_folder_once(tmp_path: Path) -> None:
+    folder = begun(tmp_path / "post")
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda _: list_at(tmp_path / "writer", folder), range(64)))
+    assert len(found) == 1
+
+
+def test_a_folder_among_the_runs_with_a_name_of_its_own_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "writer").mkdir()
+    name = list_at(tmp_path / "writer", begun(tmp_path / "writer" / "post"))
+    assert names(tmp_path / "writer") == [name]
 
 
 def test_what_cannot_be_listed_is_told(tmp_path: Path) -> None:

@@ -22,11 +22,12 @@ from intermodel.writer import export
 from intermodel.writer.agents import Agents
 from intermodel.writer.fit import THOUGHTS, Fit, is_too_long, smaller
 from intermodel.writer.journal import Journal
+from intermodel.writer.listed import new_id
 from intermodel.writer.look import Looking, Page
 from intermodel.writer.loop import Writing
 from intermodel.writer.reader import plan_of
 from intermodel.writer.run import go_on
-from intermodel.writer.runs import Run, new_id
+from intermodel.writer.runs import Run
 from intermodel.writer.state import RunState, state_of
 from intermodel.writer.values import Article, Brief, Role
 from tests.support import Running, running, settings_for
@@ -126,6 +127,7 @@ def test_another_refusal_is_not_taken_for_one_of_schemas(tmp_path: Path) -> None
 
     with pytest.raises(Invalid, match="temperature is out of range"):
         play(tmp_path, Strict())
+    assert state_of(tmp_path).learned == []
     llama = Llama()
     assert play(tmp_path, llama).best.draft == EDITED
     asked = [body for body in llama.asked if "You are the planner" in body["messages"][0]["content"]]
@@ -145,6 +147,29 @@ def test_a_model_that_thinks_its_answer_away_gets_more_tokens(tmp_path: Path) ->
     with_void = Journal(tmp_path)
     assert [one.void for one in with_void.calls()] == [True] + [False] * (count - 1)
     with_void.close()
+
+
+def test_what_was_learned_before_a_guess_that_was_wrong_stays_known(tmp_path: Path) -> None:
+    class Strict(Llama):
+        def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+            if limit(body) < THOUGHTS or "Sentences of the source" in body["messages"][-1]["content"]:
+                return super().answer(body)
+            if "You are the researcher" not in body["messages"][0]["content"]:
+                return super().answer(body)
+            self.asked.append(body)
+            return 400, {"error": {"message": "temperature is out of range", "code": 400}}
+
+    llama = Strict(talk=think_for_long)
+    told = play(tmp_path, llama)
+    questions = llama.asked[:3]
+    assert [limit(body) >= THOUGHTS for body in questions] == [False, True, True]
+    assert ["response_format" in body for body in questions] == [True, True, False]
+    assert all(limit(body) >= THOUGHTS for body in llama.asked[1:])
+    assert "response_format" in llama.asked[3], "that it takes no schema was no more than a guess"
+    assert [one.startswith("'m' thinks aloud") for one in state_of(tmp_path).learned] == [True]
+    count = len(llama.asked)
+    assert play(tmp_path, llama) == told
+    assert len(llama.asked) == count, "nothing is asked twice"
 
 
 # Small contexts

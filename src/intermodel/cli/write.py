@@ -33,7 +33,8 @@ from intermodel.writer import export, reader
 from intermodel.writer.estimate import check_budget, estimate
 from intermodel.writer.journal import FILE, Journal
 from intermodel.writer.keeping import check_free
-from intermodel.writer.runs import FOLDER, check_installed, list_at
+from intermodel.writer.listed import FOLDER, list_at
+from intermodel.writer.runs import check_installed
 from intermodel.writer.state import state_of
 from intermodel.writer.topic import check_topic, check_wish
 from intermodel.writer.values import MOST_ROUNDS, Brief, Role

@@ -1,7 +1,5 @@
 """The runs of a node: a folder for each in the node's data folder, and a process for each that goes on.
 
-A run that was begun in a terminal lies where its user wants it; a link to that place stands among the folders.
-
 A run is what `intermodel write` makes, and goes on as that very verb in a process of its own, so that nothing of it
 stays in the node's memory. What a run has reached is in its folder; a node that ended goes on with none by itself.
 """
@@ -12,10 +10,7 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
-import re
-import secrets
 import shutil
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +18,10 @@ from typing import Any, Literal, TypeVar
 
 import orjson
 
-from intermodel.core import Conflict, IntermodelError, Invalid, NotFound, Unavailable
+from intermodel.core import Conflict, IntermodelError, Invalid, Unavailable
 from intermodel.writer import reader
-from intermodel.writer.journal import FILE, Journal
+from intermodel.writer.journal import Journal
+from intermodel.writer.listed import ID, MOST, names, new_id, there
 from intermodel.writer.state import RunState, Standing, state_of
 from intermodel.writer.topic import check_topic
 from intermodel.writer.values import Brief
@@ -36,11 +32,6 @@ PATIENCE_S = 30.0
 """So long a process that was told to stop may take, before it is killed."""
 PARTING_S = 4.0
 """The same where the node ends, which then answers it no more."""
-FOLDER = "writer"
-"""Where in its data folder a node keeps them."""
-MOST = 2000
-"""Runs that a node keeps."""
-ID = re.compile("[0-9a-f]{32}")
 _NEEDED = ("pydantic_ai", "openai", "markdown_it", "trafilatura")
 _OUTCOME, _ERRORS = "outcome.json", "errors.txt"
 _TAIL = 4000
@@ -50,7 +41,7 @@ _HINTS = {
     "no_plan": "It is made once the sources were read: go on first.",
     "run_in_progress": "Wait until it ends, or stop it first.",
 }
-UNREADABLE = (IntermodelError, ValueError, KeyError, TypeError, AttributeError)
+UNREADABLE = (IntermodelError, OSError, ValueError, KeyError, TypeError, AttributeError)
 """What reading a journal raises that is damaged, or that holds what this version does not know."""
 T = TypeVar("T")
 Forget = Callable[[str], Awaitable[None]]
@@ -79,33 +70,6 @@ class Run:
 def broken(name: str, folder: Path, error: Exception) -> Run:
     """One that cannot be read, and why."""
     return Run(name, folder, None, "broken", f"It cannot be read: {error}")
-
-
-def new_id() -> str:
-    """A run's name: the moment, so that names sort, and 80 bits that nobody guesses."""
-    return f"{time.time_ns() // 10**6:012x}{secrets.token_hex(10)}"
-
-
-def list_at(runs: Path, folder: Path) -> str:
-    """Have a node that keeps its runs in `runs` list the run in `folder` as well; the name it has there. Twice is once.
-
-    Raises `Unavailable` where that cannot be written, `Conflict` where the node keeps as many as it may.
-    """
-    place = folder.resolve()
-    try:
-        if place.parent == runs.resolve():
-            return place.name
-        runs.mkdir(parents=True, exist_ok=True, mode=0o700)
-        there = [one for one in runs.iterdir() if ID.fullmatch(one.name)]
-        if listed := next((one for one in there if one.is_symlink() and one.resolve() == place), None):
-            return listed.name
-        if len(there) >= MOST:
-            raise Conflict(f"There are {MOST} runs, as many as a node keeps.", hint="Remove some on its page /writer.")
-        name = new_id()
-        (runs / name).symlink_to(place, target_is_directory=True)
-    except OSError as error:
-        raise Unavailable(f"{runs} cannot be written: {error.strerror}.") from None
-    return name
 
 
 def missing() -> str:
@@ -143,29 +107,14 @@ class Runs:
 
     async def newest(self, limit: int, before: str = "") -> list[Run]:
         """The newest first; `before` is the last of those already had."""
-        names = await asyncio.to_thread(self._names)
-        wanted = [name for name in names if not before or name < before][:limit]
+        listed = await asyncio.to_thread(names, self._folder)
+        wanted = [name for name in listed if not before or name < before][:limit]
         return [await self._run(name) for name in wanted]
 
     async def get(self, name: str) -> Run:
         """Raises `NotFound`."""
-        self._there(name)
+        there(self._folder, name)
         return await self._run(name)
-
-    def _names(self) -> list[str]:
-        try:
-            found = [one.name for one in self._folder.iterdir() if ID.fullmatch(one.name) and (one / FILE).is_file()]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise Unavailable(f"{self._folder} cannot be read: {error.strerror}.") from None
-        return sorted(found, reverse=True)
-
-    def _there(self, name: str) -> Path:
-        """The folder of a run. Nothing but a run's name leads anywhere."""
-        if not ID.fullmatch(name) or not (self._folder / name / FILE).is_file():
-            raise NotFound(f"There is no run '{name[:64]}'.", hint="/writer lists them.")
-        return self._folder / name
 
     async def _run(self, name: str) -> Run:
         return await asyncio.to_thread(self._read, name, self._now(name))
@@ -203,7 +152,7 @@ class Runs:
         return name
 
     def _make(self, name: str, topic: str, brief: Brief) -> bool:
-        if len(self._names()) >= MOST:
+        if len(names(self._folder)) >= MOST:
             raise Conflict(f"There are {MOST} runs, as many as a node keeps.", hint="Remove some.")
         folder = self._folder / name
         try:
@@ -222,7 +171,7 @@ class Runs:
     async def start(self, name: str, brief: Brief | None = None) -> None:
         """Go on with a run; with another `brief` of the same topic where one is given. Twice is once."""
         check_installed()
-        folder = self._there(name)
+        folder = there(self._folder, name)
         async with self._lock:
             if name in self._tasks:
                 return
@@ -233,7 +182,7 @@ class Runs:
 
     async def stop(self, name: str) -> None:
         """Have its process end; the run can be gone on with. Nothing happens where none goes on."""
-        folder = self._there(name)
+        folder = there(self._folder, name)
         task = self._tasks.get(name)
         if task is None:
             await asyncio.to_thread(_idle, folder)
@@ -252,7 +201,7 @@ class Runs:
 
     async def _tell(self, name: str, tell: Callable[[Path], object]) -> None:
         check_installed()
-        folder = self._there(name)
+        folder = there(self._folder, name)
         async with self._lock:
             self._not_going(name)
             try:
@@ -262,10 +211,14 @@ class Runs:
             self._start(name)
 
     async def remove(self, name: str) -> None:
-        """Delete a run and all that it made, its budget and its tokens; of one that lies elsewhere the folder stays."""
-        folder = self._there(name)
+        """Delete a run and all that it made, its budget and its tokens. One that lies elsewhere is no longer listed,
+        and that is all: it can be gone on with there, and what was spent on it stays spent."""
+        folder = there(self._folder, name)
         async with self._lock:
             self._not_going(name)
+            if folder.is_symlink():
+                await asyncio.to_thread(self._delete, name)
+                return
             with contextlib.suppress(Invalid):  # a journal that cannot be read keeps nobody
                 await asyncio.to_thread(_idle, folder)
             named = ""
@@ -283,7 +236,7 @@ class Runs:
             else:
                 shutil.rmtree(folder, True)
             for kind in (_OUTCOME, _ERRORS):
-                self._said(name, kind).unlink(missing_ok=True)
+                self._output(name, kind).unlink(missing_ok=True)
 
     def _not_going(self, name: str) -> None:
         if name in self._tasks:
@@ -316,28 +269,28 @@ class Runs:
                 raise
 
     async def _spawn(self, name: str) -> asyncio.subprocess.Process:
-        with self._said(name, _OUTCOME).open("wb") as outcome, self._said(name, _ERRORS).open("wb") as errors:
+        with self._output(name, _OUTCOME).open("wb") as outcome, self._output(name, _ERRORS).open("wb") as errors:
             return await asyncio.create_subprocess_exec(
                 *self._command, "--resume", str(self._folder / name), "--yes", "--json",
                 stdin=asyncio.subprocess.DEVNULL, stdout=outcome, stderr=errors,
                 start_new_session=True,  # what ends the node at a terminal is the node's to pass on
             )  # fmt: skip
 
-    def _said(self, name: str, kind: str) -> Path:
+    def _output(self, name: str, kind: str) -> Path:
         """What its process says, beside its folder, which may be somebody's own."""
         return self._folder / f".{name}.{kind}"
 
     def _trouble(self, name: str) -> str:
         """What its process said where it ended before the run could be told of it."""
         try:
-            told: Any = orjson.loads(self._said(name, _OUTCOME).read_bytes() or b"{}")
+            told: Any = orjson.loads(self._output(name, _OUTCOME).read_bytes() or b"{}")
             error = told.get("error") or {}
             if error:
                 return f"{error['message']} {error.get('hint') or ''}".strip()
         except (OSError, ValueError, KeyError, AttributeError, TypeError):
             pass
         try:
-            said = self._said(name, _ERRORS).read_bytes()[-_TAIL:].decode(errors="replace")
+            said = self._output(name, _ERRORS).read_bytes()[-_TAIL:].decode(errors="replace")
         except OSError:
             return ""
         return "Its process broke: " + said.strip().splitlines()[-1][:400] if "Traceback" in said else ""

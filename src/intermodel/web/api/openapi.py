@@ -14,7 +14,7 @@ from intermodel.settings import NAME
 from intermodel.web.api.forms import Form
 from intermodel.web.api.operation import PREFIX, Operation
 from intermodel.web.api.receipts import TOKEN
-from intermodel.writer.runs import ID as RUN
+from intermodel.writer.listed import ID as RUN
 
 _ABOUT = """What a node can call, what it may spend and what it did.
 

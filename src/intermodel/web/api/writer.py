@@ -16,7 +16,8 @@ from intermodel.web.api.forms import Form, Listing
 from intermodel.web.api.operation import Asked, Made, Operation
 from intermodel.web.openai_requests import MODEL_LENGTH
 from intermodel.writer.estimate import FREE, Estimate, Price, check_budget, estimate, price_of
-from intermodel.writer.runs import ID, Run, Runs
+from intermodel.writer.listed import ID
+from intermodel.writer.runs import Run, Runs
 from intermodel.writer.topic import MOST_WISH, check_topic, check_wish
 from intermodel.writer.values import MOST_ROUNDS, MOST_TOPIC, Brief, Role
 

@@ -25,7 +25,8 @@ from intermodel.web.pages.listing import KINDS, Listing
 from intermodel.web.pages.render import HEADERS, page, redirect
 from intermodel.web.pages.writing import FILES, shown
 from intermodel.writer.estimate import Estimate
-from intermodel.writer.runs import Run, Runs, missing, new_id
+from intermodel.writer.listed import new_id
+from intermodel.writer.runs import Run, Runs, missing
 from intermodel.writer.topic import MOST_WISH
 from intermodel.writer.values import MOST_ROUNDS, Brief, Plan, Role
 
