@@ -118,6 +118,27 @@ async def test_a_task_that_is_cancelled_again_while_it_connects_leaves_nothing_b
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+async def test_closing_waits_for_what_is_in_progress_and_lets_nothing_begin(database: Database) -> None:
+    begun, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def write() -> None:
+        async with database.begin() as db:
+            await db.execute(insert(tokens).values(row(1)))
+            begun.set()
+            await goes_on.wait()
+
+    writing = asyncio.create_task(write())
+    await begun.wait()
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    with pytest.raises(Unavailable, match="closed"):
+        await count(database)
+    goes_on.set()
+    await closing
+    assert writing.done()
+
+
 async def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
     async with database.begin() as db:
         await db.execute(text("UPDATE alembic_version SET version_num = '9999'"))

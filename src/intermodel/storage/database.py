@@ -23,6 +23,9 @@ _CIRCUMSTANCES = {"OperationalError", "InterfaceError", "InternalError", "Databa
 """SQLAlchemy's errors that tell of a damaged file, a full disk, a server that is gone or refuses; the others are
 mistakes of ours. asyncpg's OSError, when there is no server, comes as it is."""
 
+CLOSING_S = 5.0
+"""So long a database that is closed waits for the transactions in progress."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -32,7 +35,9 @@ class Database:
     def __init__(self, url: str, *, default: Path) -> None:
         """`url` as in the settings (empty: SQLite at `default`). Raises `Invalid` for a URL that is not understood."""
         self._engine = _engine(url, default)
+        self._in_use: set[asyncio.Future[None]] = set()
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @property
     def dialect(self) -> str:
@@ -70,6 +75,13 @@ class Database:
             return await connection.run_sync(_is_current)
 
     async def close(self) -> None:
+        """Close every connection, once the transactions in progress have ended: nobody would close theirs after this.
+
+        It waits for them no longer than `CLOSING_S`, and lets none begin.
+        """
+        self._closed = True
+        if self._in_use:
+            await asyncio.wait(self._in_use, timeout=CLOSING_S)
         while self._closing:
             await asyncio.wait(self._closing)
         await self._engine.dispose()
@@ -80,6 +92,10 @@ class Database:
 
         Raises `Unavailable` where the database is full, read-only, locked or gone.
         """
+        if self._closed:
+            raise Unavailable("The database is closed: the node is ending.", code="database_unavailable")
+        used = asyncio.get_running_loop().create_future()
+        self._in_use.add(used)
         try:
             connection = await self._connect()
             try:
@@ -96,6 +112,9 @@ class Database:
                 hint="Is the disk full or read-only, the server gone, its URL wrong? `intermodel doctor` looks.",
                 code="database_unavailable",
             ) from error
+        finally:
+            self._in_use.discard(used)
+            used.set_result(None)
 
     async def _connect(self) -> AsyncConnection:
         """A connection of the pool. Where the current task is cancelled before it is there, it goes back when it is.
