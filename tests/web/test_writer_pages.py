@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -21,11 +22,13 @@ from intermodel.cli.door import Door
 from intermodel.core import IntermodelError
 from intermodel.settings import Deployment, Price
 from intermodel.web.pages.writer import _plan, _plan_text
-from intermodel.web.pages.writing import _diff
+from intermodel.web.pages.writing import _diff, shown
 from intermodel.writer import export
 from intermodel.writer.journal import Called, Journal
+from intermodel.writer.listed import new_id
 from intermodel.writer.run import go_on
-from intermodel.writer.runs import new_id
+from intermodel.writer.runs import Run
+from intermodel.writer.state import state_of
 from intermodel.writer.values import Brief, Plan, Section
 from tests.support import Running, running, settings_for
 from tests.web.test_pages import HOSTILE, HTML, visit
@@ -237,6 +240,18 @@ def test_what_models_and_pages_write_is_never_markup(told: Told) -> None:
     assert 'src="http' not in page
 
 
+def test_a_draft_that_nobody_has_judged_cites_as_the_run_reads_it(tmp_path: Path) -> None:
+    content = "# Post\n\nIt is so [1, 2], and so [Quelle 3]; the list is [7, 8]."
+    answer = json.dumps({"choices": [{"message": {"role": "assistant", "content": content}}]}).encode()
+    journal = Journal(tmp_path)
+    journal.begin(BRIEF)
+    journal.tell("draft", round=1, sources=3)
+    journal.keep_call("x", Called("writer", "draft 1", "m", answer, "", 1, 1))
+    journal.close()
+    [drafted] = shown(Run("r", tmp_path, state_of(tmp_path), "running")).rounds
+    assert drafted.text == "# Post\n\nIt is so [1][2], and so [3]; the list is [7, 8]."
+
+
 @pytest.mark.parametrize("where", ["all", "calls"])
 def test_a_damaged_run_keeps_nobody_from_the_others_and_can_be_removed(told: Told, where: str) -> None:
     name = new_id()
@@ -427,6 +442,7 @@ def test_a_brief_that_is_wrong_is_said_so_and_kept(told: Told, changed: dict[str
         ({"topic": "x", "model": "scripted", "colour": "red"}, 400, "colour"),
         ({"topic": "x", "model": "scripted", "tone": "x" * 201}, 400, "tone"),
         ({"topic": "x", "model": "scripted", "language": "a\x07"}, 400, "language"),
+        ({"topic": "x", "model": "scripted", "language": "jp"}, 400, "language"),
     ],
 )
 def test_the_api_says_which_field_is_wrong(told: Told, brief: dict[str, Any], status: int, param: str) -> None:

@@ -4,16 +4,24 @@ French."""
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from babel import Locale
+from babel.localedata import locale_identifiers
+from babel.numbers import get_decimal_symbol
 
 from intermodel.core import Invalid
+from intermodel.web.pages.writing import shown
 from intermodel.writer import export
 from intermodel.writer.check import adds, check, repeated, unverified
 from intermodel.writer.estimate import estimate
-from intermodel.writer.language import code_of, name_of, repeated_from, tokens_of
+from intermodel.writer.language import _KNOWN, code_of, decimal_of, name_of, repeated_from, tokens_of
+from intermodel.writer.runs import Run
+from intermodel.writer.state import state_of
 from intermodel.writer.text import apart, cited, sentences, unheld
 from intermodel.writer.topic import check_wish
 from intermodel.writer.values import Article, Brief, Notes, Role, Source
@@ -47,7 +55,7 @@ FRENCH = (GOLDEN / "french.md").read_text("utf-8")
 @pytest.mark.parametrize(("draft", "language"), [(GERMAN, "de"), (GERMAN, ""), (FRENCH, "fr"), (FRENCH, "")])
 def test_nothing_is_wrong_with_a_good_draft_in_another_language(draft: str, language: str) -> None:
     assert check(draft, NOTES, 100, language) == ()
-    assert unverified(draft, ()) == ()
+    assert unverified(draft, (), language) == ()
 
 
 @pytest.mark.parametrize(
@@ -89,6 +97,46 @@ def test_headings_in_any_language_are_seen() -> None:
 )
 def test_sentences_of_german_and_french(text: str, told: list[str]) -> None:
     assert sentences(text) == told
+
+
+@pytest.mark.parametrize("language", ["de", "German", "de-AT"])
+def test_rules_of_a_language_hold_for_texts_in_it(language: str) -> None:
+    text = "Das gilt am 30. Mai 2024 mind. Firmen, d. h. Nutzern, u. a. Diensten. Ja."
+    assert sentences(text, language) == [text.removesuffix(" Ja."), "Ja."]
+    assert sentences("I am 30. Mai pays, I am of one mind. Then not.", "en") == [
+        "I am 30.", "Mai pays, I am of one mind.", "Then not."
+    ]  # fmt: skip
+    assert sentences("Selon MM. Dupont et Martin.", "fr") == ["Selon MM. Dupont et Martin."]
+
+
+def test_a_draft_is_checked_by_the_rules_of_its_language() -> None:
+    draft = "# T\n\nI am 30 [1]. It has 1,500 users [1]."
+    notes = Notes(sources=(Source(1, "https://one.example", "One", "30 and 1.5 users", "", ""),))
+    wrong = [one.why for one in check(draft, notes, 9, "en")]
+    assert wrong == ["The cited source does not hold 1,500."]
+    assert [one.why for one in check(draft, notes, 9, "")] == wrong
+    assert check(draft, notes, 9, "de") == ()
+    assert adds("It has 1.5 users.", "It has 1,500 users.", "en") == "1,500"
+    gaps = "I was told so by am 30. Mai und so weiter."
+    assert [gap.what for gap in unverified(gaps, (), "de")] == [gaps]
+    assert [gap.what for gap in unverified(gaps, (), "en")] == ["I was told so by am 30."]
+
+
+@pytest.mark.parametrize(
+    ("text", "source", "language", "missing"),
+    [
+        ("1,500 users", "1.5 users", "", ["1,500"]),
+        ("1,500 users", "1.5 users", "en", ["1,500"]),
+        ("1.500 users", "1500 users", "en", ["1.500"]),
+        ("1,500 Nutzer", "1.5 users", "de", []),
+        ("1.500 Nutzer", "1,500 users", "de", []),
+        ("1.500 Nutzer", "1.5 users", "German", ["1.500"]),
+        ("1.500 Nutzer", "1.5 users", "de-CH", []),
+        ("1.500", "1.5", "Klingon", []),
+    ],
+)
+def test_numbers_are_read_as_their_language_has_them(text: str, source: str, language: str, missing: list[str]) -> None:
+    assert unheld(text, [source], language) == missing
 
 
 @pytest.mark.parametrize(
@@ -135,6 +183,8 @@ def test_a_draft_that_cites_several_at_once_cites_them(tmp_path: Path) -> None:
     assert isinstance(told, Article)
     assert cited(told.best.draft) == [1, 2]
     assert told.best.verdict.problems == ()
+    [drafted] = shown(Run("r", tmp_path, state_of(tmp_path), "running")).rounds
+    assert drafted.text == told.rounds[0].draft, "the page shows the very draft while the run goes on"
 
 
 def test_a_row_of_words_is_longer_where_articles_are_many() -> None:
@@ -149,10 +199,43 @@ def test_a_row_of_words_is_longer_where_articles_are_many() -> None:
     [
         ("de", "de", "German"), ("Deutsch", "de", "Deutsch"), ("pt-BR", "pt", "Portuguese (pt-BR)"),
         (" french ", "fr", "french"), ("Plattdeutsch", "", "Plattdeutsch"), ("xx", "", "xx"), ("", "", ""),
+        ("no", "no", "Norwegian"), ("vi", "vi", "Vietnamese"), ("id", "id", "Indonesian"), ("fa", "fa", "Persian"),
+        ("Tiếng Việt", "vi", "Tiếng Việt"), ("yue-Hant", "yue", "Cantonese (yue-Hant)"), ("old-Norse", "", "old-Norse"),
     ],
 )  # fmt: skip
 def test_languages_are_known_by_code_and_name(said: str, code: str, name: str) -> None:
     assert (code_of(said), name_of(said)) == (code, name)
+
+
+def test_codes_and_decimals_are_those_of_cldr() -> None:
+    english: Mapping[str, str] = Locale("en").languages
+    assert {code for code in english if len(code) == 2} - set(_KNOWN) <= {"sh", "mo", "bh"}
+    for code, names in _KNOWN.items():
+        assert names.split("|")[0] == english[code]
+        if code != "tl" and (point := decimal_of(code)):
+            assert point == get_decimal_symbol(Locale(code)), code
+    for tag in filter(re.compile("[a-z]{2}_[A-Z]{2}").fullmatch, locale_identifiers()):
+        assert decimal_of(tag) in ("", get_decimal_symbol(Locale.parse(tag))), tag
+
+
+@pytest.mark.parametrize(
+    ("said", "near"),
+    [
+        ("xx", "Say a code"), ("jp", r"ja \(Japanese\)"), ("ger-DE", r"de \(German\)"), ("VN", "vi"), ("eng", "en"),
+        ("spx", "Say a code"),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_code_and_is_none_is_refused(said: str, near: str) -> None:
+    with pytest.raises(Invalid, match=near) as told:
+        check_wish("language", said)
+    assert (told.value.param, told.value.code) == ("language", "unknown_language")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "no", "pt-BR", "sr-Latn", "es-419", "Twi", "Klingon", "simple English", "old-Norse"]
+)
+def test_any_name_of_a_language_is_taken(said: str) -> None:
+    assert check_wish("language", said) == said
 
 
 def test_other_languages_take_more_tokens() -> None:

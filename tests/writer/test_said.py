@@ -90,7 +90,19 @@ def test_what_is_no_answer_says_nothing(rubbish: bytes) -> None:
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "text", ["{" * 500_000, '{"a":' * 100_000, "<think>" * 100_000, "</think" * 100_000, "{}" * 99]
+    "text",
+    [
+        "{" * 500_000,
+        '{"a":' * 100_000,
+        "<think>" * 100_000,
+        "</think" * 100_000,
+        "{}" * 99,
+        "` " * 100_000,
+        "``` " + " " * 200_000,
+        "```" + " " * 200_000 + "\n",
+        "<think></think>" * 20_000,
+        "\n" * 200_000,
+    ],
 )
 def test_hostile_answers_take_no_time(text: str) -> None:
     assert object_in(text) in ("", "{}")

@@ -11,12 +11,14 @@ from intermodel.writer.text import (
     Room,
     cited,
     cut,
+    draft_of,
     fitted,
     numbers,
     outside_code,
     quoted,
     ranked,
     sentences,
+    without_blocks,
     words,
 )
 
@@ -33,6 +35,12 @@ from intermodel.writer.text import (
         ("", []),
         ("1. A model [1].\n2. A licence\n3. An act.", ["1. A model [1].", "2. A licence", "3. An act."]),
         ("It was so.[1] Then not.", ["It was so.[1]", "Then not."]),
+        ("He took vitamin c. Then he slept.", ["He took vitamin c.", "Then he slept."]),
+        ("I am 30. My friend pays.", ["I am 30.", "My friend pays."]),
+        (
+            "I am 30. August came. He changed his mind. Then not.",
+            ["I am 30.", "August came.", "He changed his mind.", "Then not."],
+        ),
         ("So say Smith et al.\n\n## Next", ["So say Smith et al.", "## Next"]),
         ("Это т. е. слово. Второе. А. Блок сказал.", ["Это т. е. слово.", "Второе.", "А. Блок сказал."]),  # noqa: RUF001
         ("这是开放的。[1]那是“封闭的。”是吗？！“好”", ["这是开放的。[1]", "那是“封闭的。”", "是吗？！", "“好”"]),  # noqa: RUF001
@@ -52,6 +60,18 @@ def test_sentences_lose_no_word(text: str) -> None:
 def test_a_long_text_takes_no_longer_than_its_length(text: str) -> None:
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
     assert numbers(text) in ([], ["1"] * 29_999)
+
+
+_LONG = ["`" * 60_000, "` " * 30_000, "``` x\n" * 10_000, " ".join("`" * i for i in range(340))]
+_LONG += ["[" + " " * 60_000, "[source " + " " * 60_000, "[1" + ",1" * 30_000, "[1" * 30_000, "[ " * 30_000]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("text", _LONG)
+def test_a_long_draft_takes_no_longer_than_its_length(text: str) -> None:
+    assert draft_of(text, 3) == text.strip()
+    assert cited(text) == []
+    assert sentences(without_blocks(text)) is not None
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def _show_standing(state: RunState, again: Callable[..., str]) -> None:
 
 
 def _unverified(article: Article) -> Sequence[Gap]:
-    return unverified(article.best.draft, article.best.verdict.problems)
+    return unverified(article.best.draft, article.best.verdict.problems, article.brief.language)
 
 
 def _show_gaps(title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -47,6 +47,17 @@ class Question(Generic[T]):
     left_out: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """How a model is to be asked, `then`, after it was asked as `before`. `key` is where the journal has it; `for_good`
+    where it has that the question asked before failed."""
+
+    key: str
+    before: Fit
+    then: Fit
+    for_good: str
+
+
 class _Unfit(Exception):
     """A model is to be asked otherwise."""
 
@@ -119,9 +130,9 @@ class Agents:
         """The same with a question that is made for so many characters: anew where the model's server refuses it.
 
         What is learned of a model holds from that step on, and stands in the journal by that step, so that every step
-        is asked the same when the run is played again.
+        is asked the same when the run is played again. That a server takes no schema is a guess until an answer came.
         """
-        model, learned = self.brief.model_of(role), list[tuple[str, Fit]]()
+        model, guessed = self.brief.model_of(role), list[_Learned]()
         while True:
             fit, question = self._fit(role), made(self.question(role))
             key = key_of("fit", role, model, repr(fit), question.text)
@@ -132,25 +143,34 @@ class Agents:
             if for_good and (before := self._journal.looked(for_good)) is not None:
                 raise Unusable(Upstream(before["why"], hint=before["hint"], code="unusable_answer"))
             try:
-                answer = await self._ask(role, name, number, question, for_good)
+                answer = await self._ask(role, name, number, question, for_good, guessed[0].for_good if guessed else "")
             except _Unfit as unfit:
-                learned.append((key, unfit.fit))
+                guessed.append(_Learned(key, fit, unfit.fit, for_good))
+                if guessed[0].then.prompted == guessed[0].before.prompted:
+                    self._keep(model, guessed)
                 self._fits[model] = unfit.fit
                 continue
-            except Unusable as failed:
-                if isinstance(failed.error, Invalid) and fit.prompted and learned:  # it was not the schema
-                    self._fits[model] = replace(fit, prompted=False)
-                else:
-                    self._keep(learned)
+            except (Unusable, IntermodelError) as failed:
+                if isinstance(failed, Unusable) and not isinstance(failed.error, Invalid):
+                    self._keep(model, guessed)
+                elif guessed:  # it was not the schema, or nobody knows
+                    self._fits[model] = guessed[0].before
                 raise
-            self._keep(learned)
+            self._keep(model, guessed)
             return answer
 
-    def _keep(self, learned: Sequence[tuple[str, Fit]]) -> None:
-        for key, fit in learned:
-            self._journal.keep_look(key, "fit", fit.document())
+    def _keep(self, model: str, learned: list[_Learned]) -> None:
+        """Known from now on."""
+        for one in learned:
+            self._journal.tell("learned", model=model, why=one.then.told(model, one.before))
+            self._journal.keep_look(one.key, "fit", one.then.document())
+        learned.clear()
 
-    async def _ask(self, role: Role, name: str, number: int, question: Question[T], for_good: str) -> T:
+    async def _ask(
+        self, role: Role, name: str, number: int, question: Question[T], for_good: str, guessed_for_good: str
+    ) -> T:
+        """`for_good`: where it is kept that this question failed; `guessed_for_good` where, if it is refused, and that
+        it was to be asked so was a guess."""
         wanted, room, fit = self._wanted(role), self.room(role), self._fit(role)
         structured = issubclass(question.output, Answer)
         profile = _IN_WORDS if fit.prompted else None
@@ -163,9 +183,8 @@ class Agents:
             answer = await asked.run(question.text)
         except Exception as error:  # also what the libraries make of an answer that they did not foresee
             if (otherwise := self._otherwise(fit, step, error)) is not None:
-                self._journal.tell("learned", model=model.model_name, why=otherwise.told(model.model_name, fit))
                 raise _Unfit(otherwise) from error
-            raise self._failed(step, error, for_good) from error
+            raise self._failed(step, error, for_good, guessed_for_good) from error
         self._journal.tell(
             "step", role=role, step=name, round=number, state="done" if step.made else "replayed", input=step.input,
             output=step.output, left_out=question.left_out, context=room.context,
@@ -185,7 +204,7 @@ class Agents:
             return smaller(fit, told.message)
         return replace(fit, prompted=True) if step.structured and not fit.prompted else None
 
-    def _failed(self, step: Step, error: Exception, for_good: str) -> Exception:
+    def _failed(self, step: Step, error: Exception, for_good: str, guessed_for_good: str) -> Exception:
         """What to raise. Answers of which nothing came are void."""
         by_model = isinstance(error, UnexpectedModelBehavior)
         ours = step.error or (None if by_model else own_error(error))
@@ -198,6 +217,8 @@ class Agents:
                 hint="Give this role another model.",
                 code="unusable_answer",
             )
+        if isinstance(ours, Invalid) and guessed_for_good:
+            for_good = guessed_for_good
         self._journal.void(keys, for_good if alone else "", {"why": ours.message, "hint": ours.hint})
         why = "The budget does not reach." if isinstance(ours, OverBudget) else str(ours)  # the run says by how much
         self._journal.tell("step", role=step.role, step=step.name, round=step.round, state="failed", why=why)

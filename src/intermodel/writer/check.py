@@ -27,7 +27,11 @@ def check(draft: str, notes: Notes, length: int, language: str = "") -> tuple[Pr
     """Citations that lead nowhere, numbers and quotations that the cited source does not hold, statements without a
     source, repetition, wrong length (`length` is what was asked for, in words)."""
     text = without_blocks(draft)
-    found = [*_citations(text, notes), *_statements(text, notes), *_form(text, length, repeated_from(language))]
+    found = [
+        *_citations(text, notes),
+        *_statements(text, notes, language),
+        *_form(text, length, repeated_from(language)),
+    ]
     return tuple(found)
 
 
@@ -41,12 +45,12 @@ def _citations(draft: str, notes: Notes) -> list[Problem]:
     return found
 
 
-def _statements(draft: str, notes: Notes) -> list[Problem]:
+def _statements(draft: str, notes: Notes, language: str) -> list[Problem]:
     found = []
     for paragraph in _paragraphs(draft):
-        for sentence in sentences(paragraph):
+        for sentence in sentences(paragraph, language):
             sources = [source for number in cited(sentence) if (source := notes.source(number))]
-            missing = unheld(sentence, [source.text for source in sources]) if sources else []
+            missing = unheld(sentence, [source.text for source in sources], language) if sources else []
             if missing:
                 why = f"The cited source does not hold {', '.join(missing)}."
                 found.append(_problem(sentence, why, "Correct the number, or cite the source that holds it.", "must"))
@@ -97,20 +101,20 @@ def score_of(scores: Scores | None, problems: Sequence[Problem]) -> float:
     return round(max(scores.mean - taken, 0.0), 2)
 
 
-def unverified(draft: str, problems: Sequence[Problem]) -> tuple[Gap, ...]:
+def unverified(draft: str, problems: Sequence[Problem], language: str = "") -> tuple[Gap, ...]:
     """Statements of a draft for which no source stands, each once, with the reason."""
     found = {problem.quote: problem.why for problem in problems if problem.quote and problem.severity == "must"}
     for paragraph in _paragraphs(without_blocks(draft)):
-        for sentence in sentences(paragraph):
+        for sentence in sentences(paragraph, language):
             if not cited(sentence) and len(words(sentence)) > 5 and not sentence.endswith("?"):
                 found.setdefault(sentence, "No source is cited for it.")
     return tuple(Gap(what, why) for what, why in found.items())
 
 
-def adds(before: str, after: str) -> str:
+def adds(before: str, after: str, language: str = "") -> str:
     """What an editor added who may only polish: a citation or a number; "" where there is none."""
     new = [f"[{number}]" for number in cited(after) if number not in cited(before)]
-    new += unheld(after, [before])
+    new += unheld(after, [before], language)
     return ", ".join(new)
 
 

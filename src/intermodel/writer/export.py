@@ -66,7 +66,7 @@ def document(article: Article, account: Account, standing: Literal["waiting", "f
         "date": account.date,
         "title": title_of(article.best.draft, article.plan),
         "models": {role: _model(model, account.digests or {}) for role, model in models.items()},
-        "unverified": [asdict(gap) for gap in unverified(article.best.draft, article.best.verdict.problems)],
+        "unverified": [asdict(gap) for gap in _unverified(article)],
         "post": post_of(article).document(),
         "also_read": [source.number for source in also_read(article)],
         **_bill(account),
@@ -155,7 +155,7 @@ def markdown(article: Article, account: Account) -> str:
     parts = [
         _front(article, account),
         _closed(_marked(inert(article.best.draft), [source.number for source in sources])),
-        _section("Not verified", unverified(article.best.draft, article.best.verdict.problems)),
+        _section("Not verified", _unverified(article)),
         _section("What was not found", not_found(article)),
         _listed("Also read", [_told(source) for source in also_read(article)]),
         "\n".join(f"[^{source.number}]: {_told(source)}" for source in sources),
@@ -178,6 +178,10 @@ def _front(article: Article, account: Account) -> str:
     if article.remark:
         about["remark"] = article.remark
     return f"---\n{yaml.safe_dump(about, sort_keys=False, allow_unicode=True, width=1000)}---"
+
+
+def _unverified(article: Article) -> tuple[Gap, ...]:
+    return unverified(article.best.draft, article.best.verdict.problems, article.brief.language)
 
 
 def not_found(article: Article) -> list[Gap]:
@@ -264,7 +268,7 @@ def html(article: Article, account: Account) -> str:
         models={role.value: article.brief.model_of(role) for role in Role},
         sources=[(source, _web(source.url)) for source in sources],
         also=[(source, _web(source.url)) for source in also_read(article)],
-        unverified=unverified(article.best.draft, article.best.verdict.problems),
+        unverified=_unverified(article),
         post=post_of(article),
         not_found=not_found(article),
         colon=_colon,
@@ -398,7 +402,7 @@ def predicate(article: Article, account: Account) -> dict[str, Any]:
         "counts": {
             "claims": len(article.notes.claims),
             "cited": len(cited(article.best.draft)),
-            "unverified": len(unverified(article.best.draft, article.best.verdict.problems)),
+            "unverified": len(_unverified(article)),
             "gaps": len(article.notes.gaps),
             "calls": sum(one.calls for one in account.spent.values()),
         },

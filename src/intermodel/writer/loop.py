@@ -18,9 +18,8 @@ from intermodel.writer.check import adds, check, score_of, unverified
 from intermodel.writer.journal import Journal, draft_key
 from intermodel.writer.language import name_of
 from intermodel.writer.look import Looking
-from intermodel.writer.plain import clean
 from intermodel.writer.research import Research
-from intermodel.writer.text import CITED, Part, apart, cited, cut, outside_code
+from intermodel.writer.text import CITED, Part, cited, cut, draft_of, outside_code
 from intermodel.writer.values import (
     MOST_ROUNDS,
     Article,
@@ -159,8 +158,9 @@ class Writing:
             if choice is not None and choice.note:
                 problems.insert(0, Problem("", choice.note, "", "must", "reader"))
             parts += [Part("Your last draft", last.draft), Part("Problems to mend", _told(problems))]
-        draft = clean(await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str))
-        return apart(draft, len(notes.sources))
+        self.journal.tell("draft", round=number, sources=len(notes.sources))
+        answer = await self.agents.ask(Role.WRITER, f"draft {number}", number, parts, str)
+        return draft_of(answer, len(notes.sources))
 
     async def _review(self, number: int, draft: str, plan: Plan, notes: Notes) -> Verdict:
         """Code first; then the model, which sees what the cited sources say and nothing else of them."""
@@ -190,17 +190,18 @@ class Writing:
         mend = Part("Problems to mend", _told(best.verdict.problems))
         parts = [Part("Post", best.draft), *wishes(self.brief), mend]
         try:
-            text = clean(await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str, needed=False))
-            text = apart(text, len(article.notes.sources))
+            answer = await self.agents.ask(Role.EDITOR, "edit", best.number, parts, str, needed=False)
+            text = draft_of(answer, len(article.notes.sources))
         except (Unusable, IntermodelError) as error:
             return self._unedited(article, f"It was not edited. {getattr(error, 'message', error)}")
-        if new := adds(best.draft, text):
+        if new := adds(best.draft, text, self.brief.language):
             return self._unedited(article, f"The editor's text was not taken: it adds {new}.")
         problems = check(text, article.notes, self.brief.words, self.brief.language)
         before = [problem for problem in best.verdict.problems if problem.by == "code"]
         if lost := _lost(best.draft, text, article.notes):
             return self._unedited(article, f"The editor's text was not taken: it no longer cites {lost}.")
-        unsaid = len(unverified(text, problems)) > len(unverified(best.draft, before))
+        language = self.brief.language
+        unsaid = len(unverified(text, problems, language)) > len(unverified(best.draft, before, language))
         if unsaid or _musts(problems) > _musts(before) or len(text) < 0.6 * len(best.draft):
             return self._unedited(article, "The editor's text was not taken: it lost what the draft had.")
         kept = tuple(problem for problem in best.verdict.problems if problem.by != "code")

@@ -15,16 +15,16 @@ import orjson
 
 _NAMES = "think|thinking|thought|thoughts|reasoning|reflection"
 _THOUGHT = re.compile(
-    rf"\s*(?:<({_NAMES})>.*?</\1>|\[THINK\].*?\[/THINK\]|\u25c1think\u25b7.*?\u25c1/think\u25b7)", re.DOTALL
+    rf"\s*+(?:<({_NAMES})>.*?</\1>|\[THINK\].*?\[/THINK\]|\u25c1think\u25b7.*?\u25c1/think\u25b7)", re.DOTALL
 )
 _OPENED = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|\u25c1think\u25b7")
-_BEGUN = re.compile(rf"\s*(?:{_OPENED.pattern})")
+_BEGUN = re.compile(rf"\s*+(?:{_OPENED.pattern})")
 _ENDED = re.compile(
-    rf"^[ \t]*(?:</(?:{_NAMES})>|\[/THINK\]|\u25c1/think\u25b7)[ \t]*(?:\n|\Z|(?=[{{#`]))", re.MULTILINE
+    rf"^[ \t]*+(?:</(?:{_NAMES})>|\[/THINK\]|\u25c1/think\u25b7)[ \t]*+(?:\n|\Z|(?=[{{#`]))", re.MULTILINE
 )
 """The end of thoughts whose begin stands in the question, as the templates of some models have it."""
-_WRAPPED = re.compile(r"\s*```[ \t]*(markdown|md)?[ \t]*\n(.*\n)```\s*", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+_WRAPPED = re.compile(r"```[ \t]*+(markdown|md)?+[ \t]*+\n(.*\n)```", re.DOTALL)
+_FENCE = re.compile(r"^[ \t]*+```", re.MULTILINE)
 _TRIES = 64
 """So many braces are tried for the begin of an object."""
 _THINKING = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks")
@@ -104,21 +104,20 @@ def _loaded(text: str) -> dict[str, Any] | None:
 
 def _unthought(text: str) -> str:
     """Without thoughts before the answer. Of what was broken off among them nothing is left."""
-    rest, before = text, None
-    while rest != before:
-        before = rest
-        rest = rest[found.end() :] if (found := _THOUGHT.match(rest)) else rest
-    if _BEGUN.match(rest):
+    at = 0
+    while found := _THOUGHT.match(text, at):
+        at = found.end()
+    if _BEGUN.match(text, at):
         return ""
-    ended = _ENDED.search(text) if rest == text else None
+    ended = None if at else _ENDED.search(text)
     if ended and not _OPENED.search(text, 0, ended.start()):
-        rest = text[ended.end() :]
-    return rest if rest == text else rest.strip()
+        at = ended.end()
+    return text[at:].strip() if at else text
 
 
 def _unwrapped(text: str) -> str:
     """A text that was put into one block of code as a whole, without that."""
-    wrapped = _WRAPPED.fullmatch(text)
+    wrapped = _WRAPPED.fullmatch(text.strip())
     if not wrapped:
         return text
     inside = len(_FENCE.findall(wrapped[2]))

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from intermodel.writer.language import code_of, decimal_of
+from intermodel.writer.plain import clean
+
 CITED = re.compile(r"\[([1-9][0-9]{0,3})\](?!\()")
 """A citation: `[3]`, which is no link. In code it is none; `cited` knows that."""
 _CITING = re.compile(
-    r"[\[\u3010\uff3b]\s*(?:(?:sources?|src|quellen?|fuentes?|font[ei])\s*:?\s*)?"
-    r"([1-9]\d{0,3}(?:\s*[,;]\s*[1-9]\d{0,3})*)\s*[\]\u3011\uff3d](?!\()",
+    r"[\[\u3010\uff3b]\s{0,4}+(?:(?:sources?+|src|quellen?+|fuentes?+|font[ei])\s{0,4}+:?+\s{0,4}+)?+"
+    r"([1-9]\d{0,3}+(?:\s{0,4}+[,;]\s{0,4}+[1-9]\d{0,3}+)*+)\s{0,4}+[\]\u3011\uff3d](?!\()",
     re.IGNORECASE,
 )
 HEADING = re.compile(r"^#{1,6}\s+(.*)$", re.MULTILINE)
@@ -45,39 +48,66 @@ _END = re.compile(
 )
 _LOOK = 12
 """So many characters before its end tell whether a sentence may end there."""
-_SHORT = re.compile(
-    r"(?:\b(?:e\.g|i\.e|cf|vs|No|Art|Sec|Dr|Mr|Ms|Inc|Fig|approx|al|Prof|St|"
-    r"bzw|ca|inkl|exkl|ggf|[vV]gl|sog|evtl|bspw|bzgl|zzgl|mind|insb|allg|engl|dt|Abs|Nr|Bd|Hrsg|Mio|Mrd|Tsd|Fa|Anm|"
-    r"Aufl|Kap|Tab|Abb|Ziff|Rn|Str|Dipl|Ing|Mme|MM|Mgr|Sra|Dra)|\b[A-Z\u00c0-\u00de\u0410-\u042f]|"
-    r"(?:^|(?<=[\s(.]))[a-z\u00df-\u00ff\u0430-\u044f])\.$"
+_SHORT = (
+    r"e\.g|i\.e|cf|vs|No|Art|Sec|Dr|Mr|Ms|Inc|Fig|approx|al|Prof|St|"
+    r"bzw|ca|inkl|exkl|ggf|[vV]gl|sog|evtl|bspw|bzgl|zzgl|insb|allg|engl|Nr|Hrsg|Mio|Mrd|Tsd|Anm|Fa|"
+    r"Aufl|Kap|Abb|Ziff|Rn|Dipl|Mme|Mgr|Sra|Dra"
 )
-"""Abbreviations and initials, after which a sentence goes on: in German before a noun, too."""
-_COUNTING = re.compile(
-    r"\b(?:art|abs|no|nr|n|pp?|s|chap|ch|kap|fig|abb|vol|bd|sect?|eq|env|tab|rn|ziff|par|ver|circa|max|min|"
-    r"janv?|febr?|f\u00e9vr?|m[a\u00e4]r|apr|avr|juin|jun|juil|jul|aug|sept?|oct|okt|nov|dec|dez|d\u00e9c)\.$",
-    re.IGNORECASE,
+"""Abbreviations after which a sentence goes on: those of English, and those of others that are no words of it."""
+_COUNTING = (
+    r"art|abs|no|nr|pp?|chap|ch|kap|fig|abb|vol|bd|sect?|eq|rn|ziff|par|ver|circa|max|min|"
+    r"janv?|febr?|f\u00e9vr?|m[a\u00e4]r|apr|avr|juin|jun|juil|jul|aug|sept?|oct|okt|nov|dec|dez|d\u00e9c"
 )
-"""Abbreviations after which a sentence goes on with a number."""
-_COUNTED = re.compile(r"\b(?:(?:am|vom|zum|im|beim|der|die|das|den|dem|des|eine[mnrs]?)\s)?\d{1,2}\.$", re.IGNORECASE)
-"""What may be a German ordinal: surely after an article, else before what is counted so."""
-_ORDINAL = re.compile(
-    r"(?:Januar|J\u00e4nner|Februar|M\u00e4rz|April|Mai|Juni|Juli|August|September|Oktober|November|Dezember|"
-    r"Jan|Feb|M\u00e4r|Apr|Jun|Jul|Aug|Sept?|Okt|Nov|Dez|Jahrhunderts?|Jh|Absatz|Abs|Kapitel|Quartal|Auflage)\b"
+"""Abbreviations after which it goes on with a number."""
+_ORDINAL = (
+    r"Januar|J\u00e4nner|Februar|M\u00e4rz|Juni|Juli|Oktober|Dezember|"
+    r"M\u00e4r|Okt|Dez|Jahrhunderts?|Jh|Absatz|Kapitel|Quartal|Auflage"
 )
+"""What is counted with a German ordinal (`3.`)."""
+_PAIR = re.compile(
+    r"\b(?:z\. ?(?:B|T|Z)|d\. ?h|[uo]\. ?[a\u00e4]|o\. ?g|v\. ?a|u\. ?U|m\. ?E|s\. ?[ou]|i\. ?(?:d\. ?R|S\. ?[dv])|"
+    r"[nv]\. ?Chr|p\. ?ex|p\. ?ej|\u0442\. ?[\u0435\u043a\u0434\u043f]|\u0438 ?\u0442\. ?[\u0434\u043f])\."
+)
+"""Abbreviations of several words, in and after which it goes on."""
+
+
+class _Rules:
+    """Where sentences of a language go on; of one that is not known, what holds in English and cannot be meant so."""
+
+    def __init__(self, short: str = "", counting: str = "", ordinal: str = "", article: str = "") -> None:
+        letter = r"\b[A-Z\u00c0-\u00de\u0410-\u042f]"
+        self.short = re.compile(rf"(?:\b(?:{_SHORT}{short})|{letter})\.$")
+        self.counting = re.compile(rf"\b(?:{_COUNTING}{counting})\.$", re.IGNORECASE)
+        self.counted = re.compile(rf"\b{article}\d{{1,2}}\.$", re.IGNORECASE)
+        self.ordinal = re.compile(rf"(?:{_ORDINAL}{ordinal})\b")
+
+
+_OTHERS = _Rules()
+_RULES = {
+    "de": _Rules(
+        short=r"|mind|dt|Abs|Bd|Tab|Str|Ing",
+        counting=r"|s|tab",
+        ordinal=r"|April|Mai|August|September|November|Jan|Feb|Apr|Jun|Jul|Aug|Sept?|Nov|Abs",
+        article=r"(?:(?:am|vom|zum|im|beim|der|die|das|den|dem|des|eine[mnrs]?)\s)?",
+    ),
+    "fr": _Rules(short=r"|MM", counting=r"|n|s|env"),
+}
 _ITEM = re.compile(r"^[ \t>*+#-]{0,8}\d{1,3}\.$", re.MULTILINE)
 _WORD = re.compile(rf"[{_EAST}]|[^\W_{_EAST}]+(?:[-'\u2019][^\W_{_EAST}]+)*")
-_FENCED = r"^ {0,3}(`{3,}|~{3,})(?:.*\n)(?s:.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)"
+_FENCED = r"^ {0,3}(`{3,}+|~{3,}+)(?:.*+\n)(?s:.*?)(?:^ {0,3}\1[`~]*+[ \t]*+$|\Z)"
 _BLOCK = re.compile(_FENCED, re.MULTILINE)
-_CODE = re.compile(rf"{_FENCED}|(?<!`)(`+)(?!`).*?(?<!`)\2(?!`)", re.MULTILINE)
+_SPAN = r"(?<!`)(`++).{0,2000}?(?<!`)\2(?!`)"
+_CODE = re.compile(rf"{_FENCED}|{_SPAN}", re.MULTILINE)
 
 
-def sentences(text: str) -> list[str]:
-    """A text's sentences, headings and list items, in order, without the space around them."""
+def sentences(text: str, language: str = "") -> list[str]:
+    """A text's sentences, headings and list items, in order, without the space around them. `language`: as a brief has
+    it, where it is known."""
     found: list[str] = []
-    start = 0
+    start, rules = 0, _RULES.get(code_of(language), _OTHERS)
     for end in _END.finditer(text):
         at = end.start()
-        if end.group().count("\n") < 2 and _goes_on(text, max(start, at - _LOOK), at, end):
+        if end.group().count("\n") < 2 and _goes_on(text, max(start, at - _LOOK), at, end, rules):
             continue
         found.append(text[start : at + len(end.group().rstrip())])
         start = end.end()
@@ -85,15 +115,17 @@ def sentences(text: str) -> list[str]:
     return [" ".join(one.split()) for one in found if one.strip()]
 
 
-def _goes_on(text: str, start: int, at: int, end: re.Match[str]) -> bool:
+def _goes_on(text: str, start: int, at: int, end: re.Match[str], rules: _Rules) -> bool:
     """After a point that ends an abbreviation, an ordinal or the number of a list's item, and before a small letter."""
     following = end[1] or ""
-    if following.islower() or _SHORT.search(text, start, at) or _ITEM.search(text, start, at):
+    if following.islower() or rules.short.search(text, start, at) or _ITEM.search(text, start, at):
+        return True
+    if any(pair.end() >= at for pair in _PAIR.finditer(text, start, at + _LOOK) if pair.start() < at):
         return True
     if following.isdigit():
-        return _COUNTING.search(text, start, at) is not None
-    counted = _COUNTED.search(text, start, at)
-    return counted is not None and (counted[0][0].isalpha() or _ORDINAL.match(text, end.end()) is not None)
+        return rules.counting.search(text, start, at) is not None
+    counted = rules.counted.search(text, start, at)
+    return counted is not None and (counted[0][0].isalpha() or rules.ordinal.match(text, end.end()) is not None)
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
@@ -132,6 +164,11 @@ def apart(text: str, sources: int) -> str:
     return outside_code(text, lambda part: _CITING.sub(change, part))
 
 
+def draft_of(answer: str, sources: int) -> str:
+    """The draft that a model's answer is, where there are so many sources."""
+    return apart(clean(answer), sources)
+
+
 def numbers(text: str) -> list[str]:
     """Numbers in one form (`1,000` is `1000` and `1k`, `2.50` is `2.5`), without citations and marks of lists. Of what
     can be read in two ways, that of English."""
@@ -154,11 +191,23 @@ def told_numbers(text: str) -> list[Told]:
     return [_told(found) for found in NUMBER.finditer(plain)]
 
 
-def unheld(text: str, others: Sequence[str]) -> list[str]:
-    """The numbers of a text that stand in none of the others, in any way of reading them, each once."""
+def unheld(text: str, others: Sequence[str], language: str = "") -> list[str]:
+    """The numbers of a text that stand in none of the others, each once. The text is read as its `language` has it,
+    and without one as in English; the others, which are in any, in each way of reading them."""
     held = {form for other in others for told in told_numbers(other) for form in told.forms}
-    missing = [told for told in told_numbers(text) if held.isdisjoint(told.forms)]
+    missing = [told for told in told_numbers(text) if held.isdisjoint(_meant(told, decimal_of(language)))]
     return list(dict.fromkeys(told.forms[0] if len(told.forms) == 1 else told.written for told in missing))
+
+
+def _meant(told: Told, decimal: str) -> Sequence[str]:
+    """Its forms in a language with this before decimals. Where that is not known, `1,500` is read as in English, and
+    `1.500`, which nobody writes there for `1.5`, in both ways."""
+    if len(told.forms) == 1:
+        return told.forms
+    pointed = "." in told.written
+    if not decimal:
+        return told.forms if pointed else told.forms[:1]
+    return told.forms[:1] if decimal == "." else told.forms[1:]
 
 
 def _told(number: re.Match[str]) -> Told:

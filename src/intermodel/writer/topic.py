@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from intermodel.core import Invalid
+from intermodel.writer.language import check_language
 from intermodel.writer.values import MOST_TOPIC
 
 MOST_WISH = {"audience": 300, "tone": 200, "language": 60}
@@ -32,6 +33,8 @@ def check_wish(name: str, text: str) -> str:
             f"The {name} has {len(text):,} characters; at most {most:,} are taken.", hint="Say it shorter.", param=name
         )
     _check_text(f"The {name}", text, name)
+    if name == "language":
+        check_language(text)
     return " ".join(text.split())
 
 

@@ -23,11 +23,11 @@ from intermodel.writer import export
 from intermodel.writer.check import unverified
 from intermodel.writer.journal import Called, Journal
 from intermodel.writer.outcome import said_of
-from intermodel.writer.plain import clean
 from intermodel.writer.reader import plan_of
 from intermodel.writer.runs import UNREADABLE, Run, broken
 from intermodel.writer.said import said
 from intermodel.writer.state import ARTICLE, RoundState, StepState
+from intermodel.writer.text import draft_of
 from intermodel.writer.values import MOST_ROUNDS, Article, Choice, Gap, Notes, Plan, Problem, Review, Role, Spent
 
 FILES = {
@@ -175,7 +175,7 @@ def shown(run: Run) -> Shown:
         notes=notes,
         read=kept.read,
         plan=plan,
-        unverified=unverified(best, problems) if best else (),
+        unverified=unverified(best, problems, state.brief.get("language", "")) if best else (),
         not_found=export.not_found(article) if article else list(dict.fromkeys(gaps)),
         bill=bill,
         total=Paid("all", "", _sum(list(state.spent.values()), state.dollars)) if bill else None,
@@ -194,11 +194,13 @@ def _kept(run: Run, plan: Plan | None) -> _Kept:
     finally:
         journal.close()
     drafts, reviews, last = {}, {}, -1
+    sources = {one.data["round"]: one.data["sources"] for one in told if one.kind in ("draft", "round")}
     places: dict[int, int] = {}
     for place, call in enumerate(calls):
         number = _number(call)
         if call.role == Role.WRITER and number:
-            drafts[number], places[number] = clean(said(call.answer, structured=False).text), place
+            text = said(call.answer, structured=False).text
+            drafts[number], places[number] = draft_of(text, sources.get(number, 0)), place
         elif call.role == Role.CRITIC and number:
             last = place
             with suppress(ValidationError):
@@ -277,7 +279,9 @@ def _sum(spent: Sequence[Spent], dollars: Any) -> Spent:
 
 
 def _files(run: Run) -> dict[str, str]:
-    return {name: title for name, (title, _) in FILES.items() if not run.going and (run.folder / name).is_file()}
+    with suppress(OSError):  # nobody may look there
+        return {name: title for name, (title, _) in FILES.items() if not run.going and (run.folder / name).is_file()}
+    return {}
 
 
 _ONE_AT_A_TIME = threading.Lock()
