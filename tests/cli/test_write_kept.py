@@ -178,6 +178,8 @@ def test_an_evaluation_that_was_changed_by_hand_is_kept(node: Up, tmp_path: Path
     (tmp_path / "e" / "evaluation.md").write_text("mine")
     assert "what it was is kept as evaluation.edited.md" in plain(verb(node, *words).stderr)
     assert (tmp_path / "e" / "evaluation.edited.md").read_text() == "mine"
+    noted = json.loads((tmp_path / "e" / ".evaluation").read_bytes())
+    assert len(noted) == len(set(noted)), "what is written again is noted once"
 
 
 def test_a_program_on_the_path_goes_by_its_name() -> None:

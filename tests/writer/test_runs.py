@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from intermodel.core import Conflict, Invalid, NotFound, Unavailable
+from intermodel.web.pages.writing import shown
 from intermodel.writer import listed
 from intermodel.writer.journal import Journal
 from intermodel.writer.listed import list_at, names, new_id
@@ -237,7 +238,11 @@ async def test_a_run_whose_folder_is_gone_is_not_listed(tmp_path: Path) -> None:
 
 
 async def test_taking_a_run_of_a_terminal_off_the_list_leaves_its_budget(tmp_path: Path) -> None:
-    name, forgotten = list_at(tmp_path / "writer", begun(tmp_path / "post")), list[str]()
+    post, forgotten = begun(tmp_path / "post"), list[str]()
+    name = list_at(tmp_path / "writer", post)
+    journal = Journal(post)
+    journal.tell("named", name="abc")
+    journal.close()
 
     async def forget(one: str) -> None:
         forgotten.append(one)
@@ -256,9 +261,13 @@ async def test_a_folder_that_cannot_be_looked_into_keeps_nobody_from_the_others(
     (tmp_path / "writer" / name).symlink_to(tmp_path / ("x" * 300))
     async with runs_in(tmp_path / "writer") as runs:
         own = await runs.new(BRIEF)
-        told = {run.id: run.standing for run in await runs.newest(10)}
+        told = {run.id: run for run in await runs.newest(10)}
         assert told.keys() == {own, name}
-        assert told[name] == "broken"
+        assert (told[name].standing, told[name].elsewhere) == ("broken", str(tmp_path / ("x" * 300)))
+        for act in (runs.start(name), runs.stop(name), runs.choose(name, "accept", "", 1)):
+            with pytest.raises(Invalid, match="cannot be used"):
+                await act
+        assert shown(await runs.get(name)).files == {}, "its page has the button that removes it"
         await runs.remove(name)
         assert [run.id for run in await runs.newest(10)] == [own]
         end(await until(lambda: runs.get(own), "running"))
@@ -269,13 +278,37 @@ def test_folders_that_are_gone_leave_room_for_others(tmp_path: Path, monkeypatch
     monkeypatch.setattr(listed, "MOST", 2)
     for number in range(5):
         folder = begun(tmp_path / f"post{number}")
-        list_at(tmp_path / "writer", folder)
+        name = list_at(tmp_path / "writer", folder)
+        listed.beside(tmp_path / "writer", name, "errors.txt").touch()
         folder.rename(tmp_path / f"moved{number}")
-    assert len(list((tmp_path / "writer").iterdir())) == 1
+    assert len(list((tmp_path / "writer").iterdir())) <= 4, "two links at most, and a file beside each"
     for number in (0, 1):
         list_at(tmp_path / "writer", tmp_path / f"moved{number}")
     with pytest.raises(Conflict, match="as many as a node keeps"):
         list_at(tmp_path / "writer", tmp_path / "moved2")
+
+
+def test_a_run_is_listed_before_its_folder_is_made(tmp_path: Path) -> None:
+    first = list_at(tmp_path / "writer", tmp_path / "first")
+    second = list_at(tmp_path / "writer", begun(tmp_path / "second"))
+    begun(tmp_path / "first")
+    assert names(tmp_path / "writer") == [second, first]
+
+
+async def test_a_link_that_leads_to_itself_is_shown_and_removed(tmp_path: Path) -> None:
+    (tmp_path / "post").symlink_to(tmp_path / "post")
+    name = list_at(tmp_path / "writer", tmp_path / "post")
+    assert list_at(tmp_path / "writer", tmp_path / "post") == name
+    async with runs_in(tmp_path / "writer") as runs:
+        assert [run.standing for run in await runs.newest(10)] == ["broken"]
+        await runs.remove(name)
+    assert list((tmp_path / "writer").iterdir()) == []
+
+
+async def test_a_folder_whose_name_is_no_text_is_told(tmp_path: Path) -> None:
+    name = list_at(tmp_path / "writer", begun(tmp_path / os.fsdecode(b"caf\xe9")))
+    async with runs_in(tmp_path / "writer") as runs:
+        assert (await runs.get(name)).elsewhere == str(tmp_path / "caf\ufffd")
 
 
 def test_starts_at_once_list_a_folder_once(tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ def _keep(report: Report, folder: Path) -> None:
                 err.print(
                     cell(f"{name} was not as an evaluation leaves it; what it was is kept as {kept}."), soft_wrap=True
                 )
-        write(folder / _WRITTEN, orjson.dumps([*before, *(digest_of(data) for data in files.values())]))
+        written = dict.fromkeys([*before, *(digest_of(data) for data in files.values())])
+        write(folder / _WRITTEN, orjson.dumps(list(written)))
         for name, data in files.items():
             write(folder / name, data)
     except OSError as error:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import hashlib
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -90,6 +91,14 @@ def draft_key(draft: str) -> str:
     return key_of(draft)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run. Raises `OSError` where nobody can tell."""
+    try:
+        return stat.S_ISREG((folder / FILE).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
     """What SQLite and the disk raise is a mistake that a person can do something about."""
@@ -161,7 +170,9 @@ class Journal:
     @classmethod
     def there(cls, folder: Path) -> Journal:
         """The journal of a run that exists. Raises `NotFound`."""
-        if not (folder / FILE).is_file():
+        with _told():
+            there = is_run(folder)
+        if not there:
             raise NotFound(f"There is no run in {folder}.", hint='Start one: intermodel write "TOPIC" --out DIR')
         return cls(folder)
 

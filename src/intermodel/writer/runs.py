@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
-import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ import orjson
 from intermodel.core import Conflict, IntermodelError, Invalid, Unavailable
 from intermodel.writer import reader
 from intermodel.writer.journal import Journal
-from intermodel.writer.listed import ID, MOST, names, new_id, there
+from intermodel.writer.listed import ID, MOST, beside, delete, elsewhere, names, new_id, there
 from intermodel.writer.state import RunState, Standing, state_of
 from intermodel.writer.topic import check_topic
 from intermodel.writer.values import Brief
@@ -69,7 +68,7 @@ class Run:
 
 def broken(name: str, folder: Path, error: Exception) -> Run:
     """One that cannot be read, and why."""
-    return Run(name, folder, None, "broken", f"It cannot be read: {error}")
+    return Run(name, folder, None, "broken", f"It cannot be read: {error}", elsewhere=elsewhere(folder))
 
 
 def missing() -> str:
@@ -113,8 +112,11 @@ class Runs:
 
     async def get(self, name: str) -> Run:
         """Raises `NotFound`."""
-        there(self._folder, name)
+        await self._place(name)
         return await self._run(name)
+
+    async def _place(self, name: str) -> Path:
+        return await asyncio.to_thread(there, self._folder, name)  # a disk elsewhere may keep one waiting
 
     async def _run(self, name: str) -> Run:
         return await asyncio.to_thread(self._read, name, self._now(name))
@@ -134,8 +136,7 @@ class Runs:
             return broken(name, folder, error)
         standing = now or state.standing
         trouble = self._trouble(name) if standing in ("new", "stopped") else ""
-        elsewhere = str(folder.resolve()) if folder.is_symlink() else ""
-        return Run(name, folder, state, standing, trouble, now in ("queued", "running"), elsewhere)
+        return Run(name, folder, state, standing, trouble, now in ("queued", "running"), elsewhere(folder))
 
     # What is done with them
 
@@ -164,14 +165,14 @@ class Runs:
         try:
             _with(folder, lambda journal: journal.begin(replace(brief, topic=topic)), made=True)
         except Invalid:  # the same name may then be made later
-            shutil.rmtree(folder, ignore_errors=True)
+            delete(self._folder, name)
             raise
         return True
 
     async def start(self, name: str, brief: Brief | None = None) -> None:
         """Go on with a run; with another `brief` of the same topic where one is given. Twice is once."""
         check_installed()
-        folder = there(self._folder, name)
+        folder = await self._place(name)
         async with self._lock:
             if name in self._tasks:
                 return
@@ -182,7 +183,7 @@ class Runs:
 
     async def stop(self, name: str) -> None:
         """Have its process end; the run can be gone on with. Nothing happens where none goes on."""
-        folder = there(self._folder, name)
+        folder = await self._place(name)
         task = self._tasks.get(name)
         if task is None:
             await asyncio.to_thread(_idle, folder)
@@ -201,7 +202,7 @@ class Runs:
 
     async def _tell(self, name: str, tell: Callable[[Path], object]) -> None:
         check_installed()
-        folder = there(self._folder, name)
+        folder = await self._place(name)
         async with self._lock:
             self._not_going(name)
             try:
@@ -213,30 +214,20 @@ class Runs:
     async def remove(self, name: str) -> None:
         """Delete a run and all that it made, its budget and its tokens. One that lies elsewhere is no longer listed,
         and that is all: it can be gone on with there, and what was spent on it stays spent."""
-        folder = there(self._folder, name)
+        folder = await self._place(name)
         async with self._lock:
             self._not_going(name)
             if folder.is_symlink():
-                await asyncio.to_thread(self._delete, name)
+                await asyncio.to_thread(delete, self._folder, name)
                 return
             with contextlib.suppress(Invalid):  # a journal that cannot be read keeps nobody
                 await asyncio.to_thread(_idle, folder)
             named = ""
             with contextlib.suppress(*UNREADABLE):
                 named = await asyncio.to_thread(_with, folder, lambda journal: journal.name())
-            await asyncio.to_thread(self._delete, name)
+            await asyncio.to_thread(delete, self._folder, name)
             if named:
                 await self._forget(named)
-
-    def _delete(self, name: str) -> None:
-        folder = self._folder / name
-        with contextlib.suppress(OSError):
-            if folder.is_symlink():
-                folder.unlink()
-            else:
-                shutil.rmtree(folder, True)
-            for kind in (_OUTCOME, _ERRORS):
-                self._output(name, kind).unlink(missing_ok=True)
 
     def _not_going(self, name: str) -> None:
         if name in self._tasks:
@@ -277,8 +268,8 @@ class Runs:
             )  # fmt: skip
 
     def _output(self, name: str, kind: str) -> Path:
-        """What its process says, beside its folder, which may be somebody's own."""
-        return self._folder / f".{name}.{kind}"
+        """What its process says."""
+        return beside(self._folder, name, kind)
 
     def _trouble(self, name: str) -> str:
         """What its process said where it ended before the run could be told of it."""
