@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-WORKERS ?= $(shell echo $$(($(CORES) + 1)))  # one more than can work at once, for while another waits
+WORKERS ?= $(shell echo $$(($(CORES) * 2)))  # more than can work at once, for many wait
 # Where this is set, every process of the tests compiles everything anew: it doubles their time.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq --no-input
@@ -40,7 +40,7 @@ $(VENV)/.writer: requirements/writer.lock
 	@$(PIP) install --require-hashes -r requirements/writer.lock
 	@touch $@
 
-test: setup-dev  ## The everyday suite, some four minutes on two cores.
+test: setup-dev  ## The everyday suite, three and a half minutes on two cores.
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile -p no:schemathesis --ignore tests/browser -m "not slow and not browser"
 
 slow: setup-dev  ## The suite's slow tests: faults, soaks, rebuilds; and every property with all of its examples.
