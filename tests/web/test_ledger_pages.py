@@ -8,6 +8,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,7 +16,8 @@ import httpx2
 import pytest
 
 from intermodel.core import Invalid
-from intermodel.ledger import Ledger, Verifier, open_ledger, predicates, uri, verify
+from intermodel.core.statements import Statement
+from intermodel.ledger import Entry, Ledger, Verifier, dsse, open_ledger, predicates, statement, uri, verify
 from intermodel.ledger.cosigners import STANDINGS
 from intermodel.ledger.entry import entry_of
 from intermodel.ledger.keys import LocalSigner
@@ -28,6 +30,7 @@ from intermodel.records.trusted import NOBODY, Trusted
 from intermodel.settings import Ledger as Options
 from intermodel.storage import Database
 from intermodel.web.pages.entries import PAGE, Asking, Entries, Wanted
+from intermodel.web.pages.ledger import MOST_PLACES
 from intermodel.web.pages.statements import TITLES, signed_by, title_of
 from intermodel.web.pages.words import machine, moment
 from tests.evidence import HOSTILE, LATER, OPAQUE, Others, begin, graded, on, opaque, record, take
@@ -139,6 +142,7 @@ def test_a_plain_token_sees_what_records_rest_on_and_nothing_else(told: Set) -> 
             assert answer.status_code == 403, hidden
             assert "--admin" in answer.text
             assert str(told.proof) not in answer.text
+            assert 'href="/ledger"' not in answer.text
             assert f"It has {size}" not in text(answer)
         assert 'href="/ledger"' not in browser.get("/").text
         passport = browser.get("/records/vicuna").text
@@ -329,6 +333,32 @@ def test_a_statement_that_was_taken_back_and_what_takes_it_back(told: Set) -> No
     assert "Withdrawn" not in text(get(told, f"/ledger/entries/{told.grades[7]}"))
 
 
+def test_the_list_marks_what_was_taken_back(told: Set) -> None:
+    answer = get(told, f"/ledger?before={told.grades[8]}")
+    bad, good = (
+        re.search(rf'<a href="/ledger/entries/{told.grades[number]}".*?</tr>', answer.text, re.DOTALL)
+        for number in (6, 7)
+    )
+    assert bad is not None
+    assert good is not None
+    assert ">Withdrawn by this node</span>" in bad[0]
+    assert "Withdrawn" not in good[0]
+
+
+def test_a_statement_that_much_was_said_after_is_not_looked_for_without_end(told: Set) -> None:
+    first, *more = record(told.node, *(graded(900, score=number) for number in range(MOST_PLACES + 1)))
+    early, late = (on(told.node, told.node.node.ledger.entry(index)) for index in (first, more[-1]))
+    assert early.statement is not None
+    assert late.statement is not None
+    lost, found = record(
+        told.node, withdrawal_of(early.digest, early.statement, "no"), withdrawal_of(late.digest, late.statement, "no")
+    )
+    assert f"Entry {more[-1]}</a>, which it takes back" in get(told, f"/ledger/entries/{found}").text
+    answer = get(told, f"/ledger/entries/{lost}")
+    assert f"the statement that it takes back {early.digest}" in text(answer)
+    assert f'href="/ledger/entries/{first}"' not in answer.text
+
+
 def test_who_entered_it_is_told_to_admins(told: Set) -> None:
     assert "Entered by the token" in text(get(told, f"/ledger/entries/{told.records[0]}"))
     assert "Entered by" not in text(get(told, f"/ledger/entries/{told.grades[0]}"))
@@ -434,6 +464,20 @@ def test_a_damaged_tile(tmp_path: Path) -> None:
         assert "Signs now" in said, "the rest is shown"
 
 
+def test_a_witness_key_that_cannot_be_read(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running(settings_for(data)) as node, visit(node) as browser:
+        file = data / "ledger-witness/verifier"
+        file.parent.mkdir()
+        file.write_text("no key")
+        answer = browser.get("/ledger")
+        assert answer.status_code == 503
+        said = text(answer)
+        assert f"The witness's name and key cannot be read: {file}" in said
+        assert "Signs now" in said, "the rest is shown"
+        assert listed(answer) == [0]
+
+
 def test_a_published_ledger_says_so(tmp_path: Path) -> None:
     with running(settings_for(tmp_path / "data", ledger=Options(publish=True))) as node, visit(node) as browser:
         assert 'href="/ledger/checkpoint"' in browser.get("/ledger").text
@@ -474,7 +518,7 @@ DAY = 86_400.0
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     """Entries of four days: 1, 2, 3 and 4 of them, the last day's made now."""
-    times = iter([NOW - 3 * DAY, *(NOW - (3 - day) * DAY for day in range(4) for _ in range(day + 1))])
+    times = chain([NOW - 3 * DAY], (NOW - (3 - day) * DAY for day in range(4) for _ in range(day + 1)), repeat(NOW))
     database = Database("", default=tmp_path / "test.db")
     await database.open()
     async with open_ledger(tmp_path, database, clock=lambda: next(times)) as opened:
@@ -514,3 +558,30 @@ async def test_an_entry_that_is_no_statement(ledger: Ledger) -> None:
     entry = entry_of(3, b"no envelope")
     assert title_of(entry) == "No statement that can be read"
     assert signed_by(entry, ledger.keys, NOBODY).counts is None
+
+
+async def test_who_took_what_back(ledger: Ledger) -> None:
+    friend, stranger = LocalSigner.make(), LocalSigner.make()
+    trusted = Trusted((Verifier("friend", friend.public),))
+
+    async def told(signer: LocalSigner, said: Statement) -> Entry:
+        return await ledger.record_envelope(dsse.seal(statement.dumped(said, NOW), [signer]), [signer.public])
+
+    async def taken_back(entry: Entry, by: LocalSigner | None) -> None:
+        assert entry.statement is not None
+        said = withdrawal_of(entry.digest, entry.statement, "wrong")
+        await (told(by, said) if by else ledger.record(said))
+
+    own, own_too = await ledger.entry(1), await ledger.entry(2)
+    theirs, aside = await told(friend, graded(20)), await told(friend, graded(21))
+    claimed = await told(stranger, graded(22))
+    for entry, by in ((own, None), (own_too, stranger), (theirs, friend), (aside, None), (claimed, stranger)):
+        await taken_back(entry, by)
+    found = (await Entries(ledger, lambda: trusted).list(Wanted(), Asking())).lines
+    marks = {one.index: [(by.by, by.aside, by.sure) for by in one.withdrawn] for one in found if one.withdrawn}
+    assert marks == {
+        own.index: [(f"the ledger {ledger.origin}", False, True)],
+        theirs.index: [("friend", False, True)],
+        aside.index: [(f"the ledger {ledger.origin}", True, True)],
+        claimed.index: [(f"the key {stranger.public.id[:16]}", False, False)],
+    }

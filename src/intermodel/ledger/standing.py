@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from intermodel.core import Unavailable
 from intermodel.ledger import cosigners, peers, witness
 from intermodel.ledger.examine import Damage
 from intermodel.ledger.history import Histories, History
@@ -32,8 +33,11 @@ class Outside:
     """The keys of followed ledgers that the settings name."""
 
 
-def outside(data: Path, options: Options) -> Outside:
-    """What the files in a data folder say of those that the settings name. Raises `Unavailable`."""
+def outside(data: Path, options: Options, tell: Callable[[Unavailable], None] | None = None) -> Outside:
+    """What the files in a data folder say of those that the settings name.
+
+    Raises `Unavailable` where this node's key as a witness cannot be read; with `tell` that is told, and left out.
+    """
     asked = read_standings(data / FOLDER / cosigners.STANDINGS)
     followed = read_standings(data / FOLDER / peers.STANDINGS)
     own, others = Watch(data / witness.FOLDER), Watch(data / FOLDER)
@@ -42,12 +46,22 @@ def outside(data: Path, options: Options) -> Outside:
     return Outside(
         {one.key: asked.get(one.key, Standing()) for one in options.witnesses},
         {name: followed.get(name, Standing()) for name in names},
-        witness.verifier_of(data),
+        _verifier(data, tell),
         own.every(),
         [*own.contradictions(), *others.contradictions()],
         Histories(data / FOLDER, named).known,
         named,
     )
+
+
+def _verifier(data: Path, tell: Callable[[Unavailable], None] | None) -> Verifier | None:
+    try:
+        return witness.verifier_of(data)
+    except Unavailable as error:
+        if tell is None:
+            raise
+        tell(error)
+        return None
 
 
 def troubles(data: Path, options: Options) -> Iterator[Damage]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 from urllib.parse import urlencode
 
 from intermodel.core import Invalid, Unavailable
-from intermodel.ledger import Entry, Ledger
-from intermodel.ledger.withdrawal import things
+from intermodel.ledger import Entry, Ledger, verify
+from intermodel.ledger.withdrawal import Withdrawn, named_by, things
 from intermodel.records.trusted import Trusted
 from intermodel.web.pages.plots import Plot
 from intermodel.web.pages.statements import Signed, signed_by, title_of
@@ -67,13 +68,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry in a list; without `entry` it cannot be read any more. `names`: of what it is about."""
+    """An entry in a list; without `entry` it cannot be read any more. `names`: of what it is about; `withdrawn`: by
+    whom it was taken back."""
 
     index: int
     entry: Entry | None = None
     signed: Signed | None = None
     title: str = "Damaged"
     names: tuple[str, ...] = ()
+    withdrawn: tuple[Withdrawn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,12 @@ class Asking:
         try:
             return await work
         except Unavailable as error:
-            self.problems[error.message] = error
+            self.told(error)
             return instead
+
+    def told(self, error: Unavailable) -> None:
+        """Keep what was the matter."""
+        self.problems[error.message] = error
 
 
 class Entries:
@@ -120,6 +127,8 @@ class Entries:
         else:
             found = list(range(before - 1, max(-1, before - PAGE - 2), -1))
         lines = [await self._line(number, asking) for number in found[:PAGE]]
+        withdrawn = await asking.tried(self._withdrawn([one.entry for one in lines if one.entry]), {})
+        lines = [replace(one, withdrawn=withdrawn.get(one.index, ())) for one in lines]
         if len(found) > PAGE:
             return Listed(lines, wanted.address(before=str(found[PAGE - 1])))
         return Listed(lines, wanted.address(before=str(low)) if low else "", low)
@@ -144,6 +153,17 @@ class Entries:
             return Line(number)
         names = tuple(one.name or one.digest for one in things(entry.statement)) if entry.statement else ()
         return Line(number, entry, signed_by(entry, self._ledger.keys, self._trusted()), title_of(entry), names)
+
+    async def _withdrawn(self, entries: Sequence[Entry]) -> dict[int, tuple[Withdrawn, ...]]:
+        """What takes these back, by their index, as the page of each tells it: as it is verified."""
+        by = await self._ledger.withdrawals([one.index for one in entries])
+        digests = {named_by((await self._ledger.entry(number)).statement) for number in by}
+        taken_back = [one.index for one in entries if one.digest in digests]
+        if not taken_back:
+            return {}
+        bundle = await self._ledger.bundle([*taken_back, *by])
+        report = await asyncio.to_thread(verify, bundle, [self._ledger.verifier, *self._trusted().verifiers])
+        return {one.index: one.withdrawn for one in report.entries}
 
 
 def _day(at: float) -> int:

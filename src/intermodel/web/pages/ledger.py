@@ -84,7 +84,7 @@ class LedgerPages:
         head = Checkpoint.parse(note.text)
         index = await ledger.indexed()
         changes = await asking.tried(ledger.of_type(predicates.KEY), [])
-        standing = await asyncio.to_thread(others, self._data, self._options, ledger)
+        standing = await asyncio.to_thread(others, self._data, self._options, ledger, asking.told)
         newest = await asking.tried(ledger.entry(head.size - 1), None)
         listed = await self._entries.list(wanted, asking)
         return page(
@@ -189,7 +189,13 @@ class LedgerPages:
         taken_back = named_by(entry.statement)
         for one in entry.statement.subjects[:MOST_SUBJECTS]:
             if one.digest == taken_back:
-                found.append(About("", one.digest, entry=await self._place(taken_back, things(entry.statement))))
+                found.append(
+                    About(
+                        "the statement that it takes back",
+                        one.digest,
+                        entry=await self._place(taken_back, things(entry.statement)),
+                    )
+                )
                 continue
             found.append(About(one.name, one.digest, await self._showing(one, held, entry.index)))
         return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from intermodel.core import Invalid
+from intermodel.core import Invalid, Unavailable
 from intermodel.ledger import Ledger, Verifier
 from intermodel.ledger.note import Checkpoint, Note
 from intermodel.ledger.remote import FOLDER, Standing
@@ -69,9 +69,9 @@ class Others:
         return any(one.found.proven for one in self.met) or any(one.standing.fork for one in self.witnesses)
 
 
-def others(data: Path, options: Options, ledger: Ledger) -> Others:
-    """All of it, as the files in the data folder have it. Raises `Unavailable`."""
-    known, note = outside(data, options), ledger.cosigned()
+def others(data: Path, options: Options, ledger: Ledger, tell: Callable[[Unavailable], None]) -> Others:
+    """All of it, as the files in the data folder have it. What cannot be read of that is told, and left out."""
+    known, note = outside(data, options, tell), ledger.cosigned()
     seen = {one.head.origin: one for one in Watch(data / FOLDER).every()}
     forked = {one.other.head.origin for one in known.contradictions if one.proven}
     witnesses = [
