@@ -104,10 +104,10 @@ def opaque(predicate: dict[str, Any], name: str = "a-build") -> Statement:
     return Statement((Subject(name, f"sha256:{digest}"),), OPAQUE, predicate)
 
 
-def begin(data: Path, *some: Statement) -> None:
-    """A ledger with these in a data folder, laid out and closed."""
+def begin(data: Path, *some: Statement) -> Verifier:
+    """A ledger with these in a data folder, laid out and closed; the key that signs it."""
 
-    async def work() -> None:
+    async def work() -> Verifier:
         folder = DataFolder(data)
         folder.prepare()
         folder.secret()
@@ -116,7 +116,8 @@ def begin(data: Path, *some: Statement) -> None:
         try:
             async with open_ledger(data, database) as ledger:
                 await ledger.record_all(some)
+                return ledger.verifier
         finally:
             await database.close()
 
-    asyncio.run(work())
+    return asyncio.run(work())

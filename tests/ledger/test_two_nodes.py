@@ -15,11 +15,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from intermodel.ledger import Entry, Ledger, Verifier, open_ledger
+from intermodel.ledger import Entry, Ledger, Verifier
 from intermodel.ledger.witness import FOLDER, open_witness, request
 from intermodel.settings import Ledger as Options
 from intermodel.settings import Records
-from intermodel.storage import Database, DataFolder
+from intermodel.storage import DataFolder
+from tests.evidence import begin
 from tests.ledger.conftest import said
 from tests.ledger.test_cli import call
 from tests.process import Up, intermodel, up
@@ -35,21 +36,7 @@ def until(what: Callable[[], Any], seconds: float = 15) -> None:
 
 def begun(data: Path, *numbers: int) -> Verifier:
     """A ledger with some entries in a data folder; the key that signs it."""
-
-    async def work() -> Verifier:
-        folder = DataFolder(data)
-        folder.prepare()
-        folder.secret()
-        database = Database("", default=folder.sqlite)
-        await database.open()
-        try:
-            async with open_ledger(data, database) as ledger:
-                await ledger.record_all([said(number) for number in numbers])
-                return ledger.verifier
-        finally:
-            await database.close()
-
-    return asyncio.run(work())
+    return begin(data, *map(said, numbers))
 
 
 def ledger_of(node: Running) -> Ledger:
